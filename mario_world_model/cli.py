@@ -1,0 +1,58 @@
+"""`mario-world-model <command>`: every stage, and what surrounds them.
+
+Nothing heavy is imported before a command is known, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from mario_world_model import __version__
+
+COMMANDS = {
+    "run": ("mario_world_model.training.pipeline", "the whole pipeline: collect, train, evaluate, show"),
+    "rom": ("mario_world_model.emulation.rom_command", "get the game's ROM, or check your own"),
+    "collect": ("mario_world_model.training.data_collection", "play episodes and keep them as a data set"),
+    "data": ("mario_world_model.rollouts.data_command", "look into a data set"),
+    "train-vae": ("mario_world_model.training.train_vae", "train the VAE on a data set's frames"),
+    "train-mdn-rnn": ("mario_world_model.training.train_mdn_rnn", "train the MDN-RNN on their latents"),
+    "train-controller": ("mario_world_model.training.train_controller", "evolve the controller in the dream"),
+    "ppo": ("mario_world_model.training.ppo_baseline", "train the model-free baseline"),
+    "evaluate": ("mario_world_model.training.evaluate", "play an agent in the real game"),
+}
+
+
+def usage() -> str:
+    """The text of --help."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: mario-world-model <command> [flags]",
+            "",
+            "World Models (Ha & Schmidhuber, 2018) on Super Mario Bros.",
+            "",
+            *lines,
+            "",
+            "mario-world-model <command> --help lists the flags of a command.",
+        ]
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Dispatch to a command; the exit status is its own, or 2 for an unknown one."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    if arguments[0] == "--version":
+        print(__version__)
+        return 0
+    command = COMMANDS.get(arguments[0])
+    if command is None:
+        expected = ", ".join(COMMANDS)
+        print(f"mario-world-model: expected a command ({expected}), found {arguments[0]!r}", file=sys.stderr)
+        return 2
+    status: int = importlib.import_module(command[0]).main(arguments[1:])
+    return status

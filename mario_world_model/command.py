@@ -1,0 +1,74 @@
+"""From flags to a configuration, and from a mistake to one line and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import TypeVar, get_args
+
+import tyro
+
+from mario_world_model.config import PresetName, preset_config
+from mario_world_model.errors import InputError
+
+Config = TypeVar("Config")
+
+# tyro draws its messages in a box; a mistake is to be one line.
+_BOX = re.compile("[│╭╮╰╯─]+")
+
+
+def parse_flags(config_class: type[Config], arguments: Sequence[str], program: str) -> Config:
+    """Merge flags over the preset they name over the defaults.
+
+    Raises InputError for a flag or value that is refused, SystemExit(0) after --help.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--preset", default="default")
+    preset = first.parse_known_args(arguments)[0].preset
+    if preset not in get_args(PresetName):
+        raise InputError(f"--preset: expected one of {', '.join(get_args(PresetName))}, found {preset!r}")
+    messages = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(messages):
+            return tyro.cli(
+                config_class,
+                args=list(arguments),
+                default=preset_config(config_class, preset),
+                prog=program,
+            )
+    except SystemExit as stop:
+        if stop.code == 0:
+            raise
+        raise InputError(f"{_message(messages.getvalue())} ({program} --help lists the flags)") from None
+
+
+def _message(boxed: str) -> str:
+    """The text inside tyro's box: what stands between its title and its first rule."""
+    lines = [_BOX.sub("", line).strip() for line in boxed.splitlines()][1:]
+    return " ".join(lines[: lines.index("")] if "" in lines else lines)
+
+
+def run_command(
+    config_class: type[Config],
+    action: Callable[[Config], object],
+    program: str,
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Run a stage from its flags; the exit status is 0, 2 after bad input, 130 after Ctrl-C."""
+    try:
+        action(parse_flags(config_class, sys.argv[1:] if arguments is None else arguments, program))
+    except InputError as mistake:
+        print(f"{program}: {mistake}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted; what was finished is kept", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has left; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

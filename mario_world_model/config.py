@@ -1,0 +1,594 @@
+"""Every hyper-parameter of the project: one frozen dataclass per stage, and the named presets.
+
+What a flag may be called, what it defaults to and which values are refused is decided here and
+nowhere else. A value is refused at construction, so a merged configuration is sound before any
+work starts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from tyro.conf import OmitArgPrefixes, Suppress
+
+from mario_world_model.errors import InputError
+
+ActionSet = Literal["RIGHT_ONLY", "SIMPLE_MOVEMENT", "COMPLEX_MOVEMENT"]
+BackendChoice = Literal["auto", "stable-retro", "nes-py"]
+PresetName = Literal["default", "demo", "paper", "debug"]
+DeviceChoice = Literal["auto", "cpu", "cuda", "mps"]
+
+
+def _refuse_unless(holds: bool, config: object, name: str, allowed: str) -> None:
+    if not holds:
+        raise InputError(f"{name}: expected {allowed}, found {getattr(config, name)!r} (in {type(config).__name__})")
+
+
+# -- what the agent meets ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PlayConfig:
+    """Which game is played, and how unpredictable it is."""
+
+    env: str = "SuperMarioBros-1-1-v0"
+    """Environment id, SuperMarioBros[-<world>-<stage>]-v<0..3> or SuperMarioBrosRandomStages-v<0..3>."""
+    sticky: float = 0.25
+    """Probability per step that the previous action is repeated instead of the chosen one."""
+    noops: int = 30
+    """Most no-op frames, drawn uniformly from 0 to this number, before an episode starts."""
+    backend: BackendChoice = "auto"
+    """Emulator: stable-retro where it is installed, else nes-py."""
+    rom: Path | None = None
+    """A dump of your own; default: MARIO_ROM, the cache folder, an installed gym-super-mario-bros."""
+
+    def __post_init__(self) -> None:
+        _refuse_unless(0.0 <= self.sticky < 1.0, self, "sticky", "a probability in [0, 1)")
+        _refuse_unless(0 <= self.noops <= 600, self, "noops", "0 to 600 frames")
+
+    def with_controls(self, actions: ActionSet, frame_skip: int) -> GameConfig:
+        """The same game under the controls that an agent was trained with."""
+        return GameConfig(**{**vars(self), "actions": actions, "frame_skip": frame_skip})
+
+
+@dataclass(frozen=True)
+class GameConfig(PlayConfig):
+    """The game as an agent meets it; the same for collection, evaluation and the baseline."""
+
+    actions: ActionSet = "SIMPLE_MOVEMENT"
+    """Action set: 5, 7 or 12 button combinations."""
+    frame_skip: int = 4
+    """Emulator frames per agent step; the action is held."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _refuse_unless(1 <= self.frame_skip <= 60, self, "frame_skip", "1 to 60 frames")
+
+
+@dataclass(frozen=True)
+class ViewConfig:
+    """What an agent sees of a screen."""
+
+    size: int = 64
+    """Height and width in pixels after the area resize."""
+    grey: bool = False
+    """One luminance channel instead of RGB."""
+    stack: int = 1
+    """Consecutive views given together, oldest first, along the channel axis."""
+    mask_hud: bool = True
+    """Blank the score line, whose digits a model would otherwise spend itself on."""
+
+    def __post_init__(self) -> None:
+        _refuse_unless(8 <= self.size <= 224, self, "size", "8 to 224 pixels")
+        _refuse_unless(1 <= self.stack <= 16, self, "stack", "1 to 16 views")
+
+
+@dataclass(frozen=True)
+class MaskedHUD:
+    """The one choice a user has about the world model's 64×64 RGB view."""
+
+    mask_hud: bool = True
+    """Blank the score line, whose digits a model would otherwise spend itself on."""
+
+    def view(self) -> ViewConfig:
+        return ViewConfig(mask_hud=self.mask_hud)
+
+
+# -- architectures: saved inside a checkpoint, enough to rebuild the network ----------------------
+
+
+@dataclass(frozen=True)
+class VAEConfig:
+    """Shape and loss of the VAE (Ha & Schmidhuber 2018, appendix A.1; σ-VAE: Rybkin et al. 2021)."""
+
+    latent_size: int = 256
+    """Numbers in a latent."""
+    architecture: Literal["auto", "grid", "flat", "paper"] = "auto"
+    """grid: 8×8 cells of latent_size/64 channels; flat: one fully connected vector; paper: the
+    2018 layout; auto: grid where latent_size divides by 64, flat elsewhere."""
+    widths: tuple[int, ...] = (24, 48, 96)
+    """Channels of the stride-2 convolutions, first to last (grid and flat)."""
+    likelihood: Literal["calibrated", "squared_error"] = "calibrated"
+    """calibrated: D/2·log(MSE), one optimal variance a batch; squared_error: the paper's sum of squares,
+    under which a sprite the size of Mario is not worth encoding."""
+    beta: float = 1.0
+    """Weight of the KL term."""
+    free_nats: float = 0.0
+    """Nats of KL per latent number that cost nothing (the paper's tolerance is 0.5)."""
+
+    def __post_init__(self) -> None:
+        _refuse_unless(1 <= self.latent_size <= 4096, self, "latent_size", "1 to 4096")
+        _refuse_unless(len(self.widths) == 3 and min(self.widths) >= 1, self, "widths", "three positive numbers")
+        _refuse_unless(self.beta >= 0, self, "beta", "a number ≥ 0")
+        _refuse_unless(self.free_nats >= 0, self, "free_nats", "a number ≥ 0")
+        if self.architecture == "grid":
+            _refuse_unless(self.latent_size % 64 == 0, self, "latent_size", "a multiple of 64 for a grid latent")
+
+    def resolved(self) -> VAEConfig:
+        """The same with `auto` replaced by what it stands for."""
+        if self.architecture != "auto":
+            return self
+        return dataclasses.replace(self, architecture="grid" if self.latent_size % 64 == 0 else "flat")
+
+
+@dataclass(frozen=True)
+class MDNRNNConfig:
+    """Shape of the MDN-RNN (Ha & Schmidhuber 2018, appendix A.2)."""
+
+    hidden_size: int = 512
+    """Units of the LSTM."""
+    mixtures: int = 5
+    """Gaussians in a mixture."""
+    joint: bool = True
+    """One mixture over whole latents; otherwise one for every latent number, as in the paper."""
+    residual: bool = True
+    """The means are predicted as changes of the present latent."""
+
+    def __post_init__(self) -> None:
+        _refuse_unless(1 <= self.hidden_size <= 8192, self, "hidden_size", "1 to 8192")
+        _refuse_unless(1 <= self.mixtures <= 64, self, "mixtures", "1 to 64")
+
+
+# -- stages --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """Play episodes and keep them as a data set.
+
+    An output that ends in .pkl becomes one pickled file; any other path becomes a folder with one
+    file per episode, read lazily. Finished episodes are safe at once, in <output>.partial, and the same
+    command goes on from there.
+    """
+
+    preset: PresetName = "default"
+    """Set of defaults to start from."""
+    game: OmitArgPrefixes[GameConfig] = field(default_factory=GameConfig)
+    screen: OmitArgPrefixes[MaskedHUD] = field(default_factory=MaskedHUD)
+    episodes: int = 50
+    """Episodes to play."""
+    max_steps: int = 2500
+    """Most agent steps in an episode (the game clock allows 2,400 at frame skip 4)."""
+    policy: str = "biased"
+    """biased (to the right, actions held), uniform, right, or a trained agent: controller .pt or PPO .zip."""
+    vae: Path | None = None
+    """VAE of a controller given as --policy."""
+    mdnrnn: Path | None = None
+    """MDN-RNN of a controller given as --policy."""
+    output: Path = Path("data/mario_rollouts.pkl")
+    """Data set to write."""
+    append: bool = False
+    """Add to the data set at --output instead of replacing it."""
+    workers: int = 0
+    """Emulator processes; 0: one per core."""
+    seed: int = 0
+    """Episode i depends on (seed, i) alone, whatever the number of workers."""
+
+    def __post_init__(self) -> None:
+        _refuse_unless(self.episodes >= 1, self, "episodes", "at least 1")
+        _refuse_unless(self.max_steps >= 1, self, "max_steps", "at least 1")
+        _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
+        _refuse_unless(self.seed >= 0, self, "seed", "0 or more")
+
+
+@dataclass(frozen=True)
+class TrainVAEConfig:
+    """Train the VAE on the frames of a data set."""
+
+    preset: PresetName = "default"
+    """Set of defaults to start from."""
+    dataset: Path = Path("data/mario_rollouts.pkl")
+    """Data set from data_collection."""
+    output: Path = Path("checkpoints/vae_mario.pt")
+    """Checkpoint to write."""
+    model: OmitArgPrefixes[VAEConfig] = field(default_factory=VAEConfig)
+    epochs: int = 50
+    """Passes over the training frames."""
+    max_minutes: float = 0.0
+    """Stop after the update during which this much time has passed; 0: no limit."""
+    batch_size: int = 64
+    """Frames per update."""
+    learning_rate: float = 1e-3
+    """Adam's step size; falls to a tenth along a cosine."""
+    init: Path | None = None
+    """VAE checkpoint to start from instead of random weights."""
+    device: DeviceChoice = "auto"
+    """auto: CUDA, else Apple MPS, else CPU."""
+    logs: Path = Path("logs")
+    """Folder for TensorBoard and JSON lines."""
+    seed: int = 0
+    """Seed of weights, noise and batches."""
+
+    def __post_init__(self) -> None:
+        _check_training(self)
+
+
+@dataclass(frozen=True)
+class TrainMDNRNNConfig:
+    """Train the MDN-RNN on the latents of a data set.
+
+    The start states that dreams begin from are drawn from the data set and saved with the network.
+    """
+
+    preset: PresetName = "default"
+    """Set of defaults to start from."""
+    dataset: Path = Path("data/mario_rollouts.pkl")
+    """Data set from data_collection."""
+    vae: Path = Path("checkpoints/vae_mario.pt")
+    """VAE that turns its frames into latents."""
+    output: Path = Path("checkpoints/mdn_rnn_mario.pt")
+    """Checkpoint to write."""
+    model: OmitArgPrefixes[MDNRNNConfig] = field(default_factory=MDNRNNConfig)
+    epochs: int = 30
+    """Passes over the training steps."""
+    max_minutes: float = 0.0
+    """Stop after the update during which this much time has passed; 0: no limit."""
+    sequence_length: int = 100
+    """Steps per training sequence; shorter episodes are padded and masked."""
+    batch_size: int = 16
+    """Sequences per update."""
+    learning_rate: float = 1e-3
+    """Adam's step size; falls to a tenth along a cosine."""
+    reward_weight: float = 1.0
+    """Weight of the squared error of the reward, in units of the largest reward of a frame (15)."""
+    death_weight: float = 5.0
+    """How much more a step that ends an episode counts in the loss than one that does not."""
+    ending_weight: float = 1.0
+    """Weight of the loss of the two endings, death and flag."""
+    gradient_clip: float = 1.0
+    """Largest norm of a gradient."""
+    warmup: int = 8
+    """Real steps that fill the memory before a dream begins."""
+    starts: int = 1024
+    """Start states saved for dreams."""
+    init: Path | None = None
+    """MDN-RNN checkpoint to start from instead of random weights."""
+    device: DeviceChoice = "auto"
+    """auto: CUDA, else Apple MPS, else CPU."""
+    logs: Path = Path("logs")
+    """Folder for TensorBoard and JSON lines."""
+    seed: int = 0
+    """Seed of weights, posterior samples and batches."""
+
+    def __post_init__(self) -> None:
+        _check_training(self)
+        _refuse_unless(self.sequence_length >= 2, self, "sequence_length", "at least 2 steps")
+        for name in ("death_weight", "gradient_clip"):
+            _refuse_unless(getattr(self, name) > 0, self, name, "a number > 0")
+        for name in ("reward_weight", "ending_weight"):
+            _refuse_unless(getattr(self, name) >= 0, self, name, "a number ≥ 0")
+        _refuse_unless(self.warmup >= 1, self, "warmup", "at least 1 step")
+        _refuse_unless(self.starts >= 1, self, "starts", "at least 1")
+
+
+@dataclass(frozen=True)
+class DreamConfig:
+    """How a dream is dreamt."""
+
+    temperature: float = 1.0
+    """Scales the mixture's uncertainty (Ha & Schmidhuber 2018, section 4); 0: the likeliest path."""
+    horizon: int = 60
+    """Most steps of a dream."""
+    dream_sticky: float = 0.25
+    """Probability per dreamt step that the previous action is repeated."""
+    level_starts: float = 0.25
+    """Share of dreams that begin where an episode begins."""
+
+    def __post_init__(self) -> None:
+        _refuse_unless(0.0 <= self.temperature <= 10.0, self, "temperature", "0 to 10")
+        _refuse_unless(self.horizon >= 1, self, "horizon", "at least 1 step")
+        _refuse_unless(0.0 <= self.dream_sticky < 1.0, self, "dream_sticky", "a probability in [0, 1)")
+        _refuse_unless(0.0 <= self.level_starts <= 1.0, self, "level_starts", "a share in [0, 1]")
+
+
+@dataclass(frozen=True)
+class TrainControllerConfig:
+    """Evolve the controller with CMA-ES, by default in the dream alone."""
+
+    preset: PresetName = "default"
+    """Set of defaults to start from."""
+    vae: Path = Path("checkpoints/vae_mario.pt")
+    """VAE of the world model."""
+    mdnrnn: Path = Path("checkpoints/mdn_rnn_mario.pt")
+    """MDN-RNN of the world model."""
+    output: Path = Path("checkpoints/controller_mario.pt")
+    """Checkpoint to write."""
+    dream: OmitArgPrefixes[DreamConfig] = field(default_factory=DreamConfig)
+    fitness: Literal["dream", "real"] = "dream"
+    """Score candidates in the dream, or in the real game."""
+    iterations: int = 200
+    """Generations of CMA-ES."""
+    max_minutes: float = 0.0
+    """Stop after the generation during which this much time has passed; 0: no limit."""
+    population_size: int = 64
+    """Candidates per generation."""
+    starts_per_candidate: int = 16
+    """Dreams (or real episodes) that a candidate's fitness is the mean of; shared by a generation."""
+    sigma: float = 0.1
+    """CMA-ES's first step size."""
+    game: OmitArgPrefixes[PlayConfig] = field(default_factory=PlayConfig)
+    max_steps: int = 2500
+    """Most agent steps of a real episode (--fitness real)."""
+    workers: int = 0
+    """Emulator processes for --fitness real; 0: one per core."""
+    sampled: bool = True
+    """Actions are drawn from the softmax of the controller's outputs; otherwise the largest is taken."""
+    init: Path | None = None
+    """Controller checkpoint to start from instead of zeros."""
+    device: DeviceChoice = "auto"
+    """auto: CUDA, else Apple MPS, else CPU."""
+    logs: Path = Path("logs")
+    """Folder for TensorBoard and JSON lines."""
+    seed: int = 0
+    """Seed of CMA-ES and of the dreams."""
+
+    def __post_init__(self) -> None:
+        _refuse_unless(self.iterations >= 1, self, "iterations", "at least 1")
+        _refuse_unless(self.max_minutes >= 0, self, "max_minutes", "0 or more")
+        _refuse_unless(self.population_size >= 4, self, "population_size", "at least 4")
+        _refuse_unless(self.starts_per_candidate >= 1, self, "starts_per_candidate", "at least 1")
+        _refuse_unless(self.sigma > 0, self, "sigma", "a number > 0")
+        _refuse_unless(self.max_steps >= 1, self, "max_steps", "at least 1")
+        _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
+        _refuse_unless(self.seed >= 0, self, "seed", "0 or more")
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """Train the model-free baseline: PPO (Schulman et al. 2017) from stable-baselines3.
+
+    A short discount (γ 0.9) is what makes it learn Mario: jumps pay off within a second.
+    """
+
+    preset: PresetName = "default"
+    """Set of defaults to start from."""
+    game: OmitArgPrefixes[GameConfig] = field(default_factory=GameConfig)
+    view: Suppress[ViewConfig] = field(default_factory=lambda: ViewConfig(size=84, grey=True, stack=4))
+    timesteps: int = 1_000_000
+    """Agent steps in all."""
+    output: Path = Path("checkpoints/ppo_mario")
+    """Checkpoint to write, as <output>.zip."""
+    environments: int = 8
+    """Games played side by side, each in a process of its own."""
+    rollout_steps: int = 512
+    """Steps per game between updates."""
+    batch_size: int = 512
+    """Steps per gradient step."""
+    update_epochs: int = 10
+    """Passes over a rollout."""
+    gamma: float = 0.9
+    """Discount."""
+    gae_lambda: float = 1.0
+    """λ of generalised advantage estimation."""
+    learning_rate: float = 1.5e-4
+    """Adam's step size at the start; falls linearly to two thirds of it."""
+    entropy: float = 0.01
+    """Entropy bonus at the start; falls linearly to a hundredth of it."""
+    clip: float = 0.15
+    """PPO's clipping range."""
+    device: DeviceChoice = "auto"
+    """auto: CUDA, else CPU."""
+    logs: Path = Path("logs")
+    """Folder for TensorBoard."""
+    seed: int = 0
+    """Seed of weights, games and sampling."""
+
+    def __post_init__(self) -> None:
+        _refuse_unless(self.timesteps >= 1, self, "timesteps", "at least 1")
+        _refuse_unless(self.environments >= 1, self, "environments", "at least 1")
+        _refuse_unless(self.rollout_steps >= 2, self, "rollout_steps", "at least 2")
+        _refuse_unless(self.batch_size >= 2, self, "batch_size", "at least 2")
+        _refuse_unless(self.update_epochs >= 1, self, "update_epochs", "at least 1")
+        _refuse_unless(0.0 <= self.gamma <= 1.0, self, "gamma", "a number in [0, 1]")
+        _refuse_unless(0.0 <= self.gae_lambda <= 1.0, self, "gae_lambda", "a number in [0, 1]")
+        _refuse_unless(self.learning_rate > 0, self, "learning_rate", "a number > 0")
+        _refuse_unless(self.seed >= 0, self, "seed", "0 or more")
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Play an agent in the real game and report its score.
+
+    Give --vae, --mdnrnn and --controller, or --ppo, or --policy for a reference agent.
+    """
+
+    preset: PresetName = "default"
+    """Set of defaults to start from."""
+    vae: Path | None = None
+    """VAE checkpoint."""
+    mdnrnn: Path | None = None
+    """MDN-RNN checkpoint."""
+    controller: Path | None = None
+    """Controller checkpoint."""
+    ppo: Path | None = None
+    """PPO checkpoint: a .zip, or its path without the ending."""
+    policy: Literal["uniform", "biased", "right"] | None = None
+    """A reference agent instead of a trained one."""
+    game: OmitArgPrefixes[PlayConfig] = field(default_factory=PlayConfig)
+    episodes: int = 10
+    """Episodes to play."""
+    max_steps: int = 2500
+    """Most agent steps in an episode (the game clock allows 2,400 at frame skip 4)."""
+    render: bool = False
+    """Watch it: a window where there is a display, otherwise an MP4."""
+    video: Path | None = None
+    """Write the first episode to this MP4."""
+    output: Path | None = None
+    """Write every episode's figures to this JSON file."""
+    workers: int = 0
+    """Emulator processes; 0: one per core."""
+    seed: int = 1_000_000
+    """Episode i depends on (seed, i) alone; far from the seeds of collection."""
+
+    def __post_init__(self) -> None:
+        _refuse_unless(self.episodes >= 1, self, "episodes", "at least 1")
+        _refuse_unless(self.max_steps >= 1, self, "max_steps", "at least 1")
+        _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
+        _refuse_unless(self.seed >= 0, self, "seed", "0 or more")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Run the whole pipeline: collect, train all three parts, evaluate, and show the result.
+
+    The first round collects with the biased policy and trains V, M and C. Every further round collects
+    with the controller of the round before, trains M on over all data, and evolves C on in the new
+    dream. The stages take their hyper-parameters from the preset; run them one by one to change one.
+    """
+
+    preset: PresetName = "default"
+    """Set of defaults to start from."""
+    output: Path = Path("run")
+    """Folder for the data set, the checkpoints, the logs, the videos and the summary."""
+    game: OmitArgPrefixes[GameConfig] = field(default_factory=GameConfig)
+    rounds: int = 3
+    """Times to collect, train and evolve."""
+    round_episodes: int = 60
+    """Episodes that a controller adds to the data set in every round after the first."""
+    workers: int = 0
+    """Emulator processes; 0: one per core."""
+    device: DeviceChoice = "auto"
+    """auto: CUDA, else Apple MPS, else CPU."""
+    seed: int = 0
+    """Seed of every stage; evaluation starts a million further on."""
+
+    def __post_init__(self) -> None:
+        _refuse_unless(self.rounds >= 1, self, "rounds", "at least 1")
+        _refuse_unless(self.round_episodes >= 1, self, "round_episodes", "at least 1")
+        _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
+        _refuse_unless(self.seed >= 0, self, "seed", "0 or more")
+
+
+def _check_training(config: TrainVAEConfig | TrainMDNRNNConfig) -> None:
+    _refuse_unless(config.epochs >= 1, config, "epochs", "at least 1")
+    _refuse_unless(config.max_minutes >= 0, config, "max_minutes", "0 or more")
+    _refuse_unless(config.batch_size >= 1, config, "batch_size", "at least 1")
+    _refuse_unless(config.learning_rate > 0, config, "learning_rate", "a number > 0")
+    _refuse_unless(config.seed >= 0, config, "seed", "0 or more")
+
+
+# -- presets: what differs from the defaults above -----------------------------------------------
+
+Overrides = dict[str, Any]
+
+PRESETS: dict[PresetName, dict[type, Overrides]] = {
+    "default": {},
+    # A world model of 1-1 in about eight minutes on two cores.
+    "demo": {
+        CollectConfig: {"episodes": 120, "max_steps": 400},
+        VAEConfig: {"latent_size": 128},
+        TrainVAEConfig: {"epochs": 100, "max_minutes": 2.0},
+        MDNRNNConfig: {"hidden_size": 256},
+        TrainMDNRNNConfig: {"epochs": 1000, "max_minutes": 1.75, "sequence_length": 50, "batch_size": 32},
+        TrainControllerConfig: {"iterations": 1000, "max_minutes": 1.75},
+        EvaluateConfig: {"episodes": 20, "max_steps": 600},
+        RunConfig: {"output": Path("demo"), "rounds": 2, "round_episodes": 40},
+    },
+    # The networks of Ha & Schmidhuber (2018); data and game stay ours.
+    "paper": {
+        VAEConfig: {
+            "latent_size": 32,
+            "architecture": "paper",
+            "likelihood": "squared_error",
+            "free_nats": 0.5,
+        },
+        TrainVAEConfig: {"epochs": 10, "batch_size": 100, "learning_rate": 1e-4},
+        MDNRNNConfig: {"hidden_size": 256, "joint": False, "residual": False},
+        TrainMDNRNNConfig: {"epochs": 20, "batch_size": 100, "death_weight": 1.0},
+        TrainControllerConfig: {"iterations": 1800, "sampled": False},
+    },
+    # Seconds, not results: to see that everything runs.
+    "debug": {
+        CollectConfig: {"episodes": 4, "max_steps": 40},
+        VAEConfig: {"latent_size": 64, "widths": (4, 8, 16)},
+        TrainVAEConfig: {"epochs": 1, "batch_size": 32},
+        MDNRNNConfig: {"hidden_size": 16, "mixtures": 2},
+        TrainMDNRNNConfig: {"epochs": 2, "sequence_length": 16, "batch_size": 4, "starts": 16},
+        DreamConfig: {"horizon": 8},
+        TrainControllerConfig: {"iterations": 2, "population_size": 4, "starts_per_candidate": 2},
+        PPOConfig: {
+            "timesteps": 64,
+            "environments": 1,
+            "rollout_steps": 32,
+            "batch_size": 16,
+            "update_epochs": 1,
+        },
+        EvaluateConfig: {"episodes": 2, "max_steps": 40},
+        RunConfig: {"rounds": 2, "round_episodes": 2},
+    },
+}
+
+Config = TypeVar("Config")
+
+
+def preset_config(config_class: type[Config], preset: PresetName) -> Config:
+    """The defaults of a stage under a preset, nested configurations included."""
+    return _with_preset(config_class(), preset)
+
+
+def _with_preset(config: Config, preset: PresetName) -> Config:
+    changes: Overrides = dict(PRESETS[preset].get(type(config), {}))
+    for item in dataclasses.fields(config):  # type: ignore[arg-type]
+        value = getattr(config, item.name)
+        if item.name == "preset":
+            changes["preset"] = preset
+        elif dataclasses.is_dataclass(value):
+            changes[item.name] = _with_preset(value, preset)
+    return dataclasses.replace(config, **changes)  # type: ignore[type-var]
+
+
+def to_plain(config: object) -> Any:
+    """A configuration as dicts, lists, strings and numbers, for JSON and for checkpoints."""
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        return {item.name: to_plain(getattr(config, item.name)) for item in dataclasses.fields(config)}
+    if isinstance(config, tuple):
+        return [to_plain(value) for value in config]
+    return str(config) if isinstance(config, Path) else config
+
+
+def from_plain(config_class: type[Config], plain: Any, where: str) -> Config:
+    """Rebuild a flat configuration (an architecture, a game, a view) written by `to_plain`.
+
+    Raises InputError when a field is unknown or its value has the wrong type; `where` names the file.
+    """
+    if not isinstance(plain, dict):
+        raise InputError(f"{where}: expected the fields of {config_class.__name__}, found {plain!r}")
+    defaults = config_class()
+    values: Overrides = {}
+    for name, value in plain.items():
+        default = getattr(defaults, name, None)
+        if not hasattr(defaults, name):
+            raise InputError(f"{where}: {config_class.__name__} has no field {name!r}")
+        if isinstance(default, tuple) and isinstance(value, list):
+            value = tuple(value)
+        elif isinstance(default, float) and isinstance(value, int):
+            value = float(value)
+        if default is not None and type(value) is not type(default):
+            raise InputError(
+                f"{where}: {config_class.__name__}.{name}: expected {type(default).__name__}, found {value!r}"
+            )
+        values[name] = value
+    return config_class(**values)
