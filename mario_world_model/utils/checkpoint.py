@@ -1,0 +1,109 @@
+"""The format of a checkpoint: tensors and plain values, read without running any code in the file."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mario_world_model.errors import InputError
+from mario_world_model.utils.atomic import written_whole
+
+_FORMAT = "mario-world-model"
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Content of a checkpoint file."""
+
+    kind: str
+    """vae, mdn_rnn or controller."""
+    config: dict[str, Any]
+    """Everything needed to rebuild the network, as plain values."""
+    tensors: dict[str, Tensor]
+    provenance: dict[str, Any]
+    """What it was trained on: fingerprints of data set and parents, settings, figures."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the names and contents of the tensors: equal exactly when the weights are."""
+        digest = hashlib.sha256()
+        for name in sorted(self.tensors):
+            tensor = self.tensors[name].detach().cpu().contiguous()
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.numpy().tobytes())
+        return digest.hexdigest()
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint; the former file stays until the new one is whole."""
+    content = {
+        "format": _FORMAT,
+        "schema": _SCHEMA,
+        "kind": checkpoint.kind,
+        "config": checkpoint.config,
+        "tensors": {name: tensor.detach().cpu() for name, tensor in checkpoint.tensors.items()},
+        "provenance": checkpoint.provenance,
+    }
+    with written_whole(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load_checkpoint(path: Path, kind: str) -> Checkpoint:
+    """Read a checkpoint of a kind, on the CPU.
+
+    Raises InputError when the file is missing, is something else, or holds a number that is not finite.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: expected a {kind} checkpoint, found no such file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        zipfile.BadZipFile,
+        ValueError,
+        KeyError,
+    ) as error:
+        raise InputError(f"{path}: expected a {kind} checkpoint, found a file that is not one") from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise InputError(f"{path}: expected a {kind} checkpoint of this project, found another file")
+    if content.get("schema") != _SCHEMA:
+        raise InputError(f"{path}: expected checkpoint schema {_SCHEMA}, found {content.get('schema')!r}")
+    if content.get("kind") != kind:
+        raise InputError(f"{path}: expected a {kind} checkpoint, found a {content.get('kind')} checkpoint")
+    for part in ("tensors", "config", "provenance"):
+        if not isinstance(content.get(part), dict):
+            raise InputError(f"{path}: expected {part} as a dict, found {type(content.get(part)).__name__}")
+    tensors = content["tensors"]
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor):
+            raise InputError(f"{path}: expected a tensor at {name!r}, found {type(tensor).__name__}")
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise InputError(f"{path}: expected finite numbers, found others in {name!r}")
+    return Checkpoint(kind, content["config"], tensors, content["provenance"])
+
+
+def fill_weights(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    """Copy tensors into a network; names, shapes and dtypes must be the network's own."""
+    expected = network.state_dict()
+    for name, own in expected.items():
+        found = tensors.get(name)
+        if found is None:
+            raise InputError(f"{path}: expected a tensor {name!r}, found none")
+        if found.shape != own.shape or found.dtype != own.dtype:
+            raise InputError(
+                f"{path}: {name}: expected {own.dtype} {tuple(own.shape)}, found {found.dtype} {tuple(found.shape)}"
+            )
+    unknown = sorted(set(tensors) - set(expected))
+    if unknown:
+        raise InputError(f"{path}: found a tensor {unknown[0]!r} that the network does not have")
+    network.load_state_dict(tensors)

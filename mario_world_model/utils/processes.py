@@ -1,0 +1,26 @@
+"""How worker processes are started."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from multiprocessing.context import BaseContext
+from typing import Literal
+
+
+def start_method() -> Literal["forkserver", "spawn"]:
+    """Never fork: a forked child inherits torch's locked thread pools and the parent's emulator."""
+    return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+
+
+def worker_context() -> BaseContext:
+    """The multiprocessing context for `start_method`."""
+    return multiprocessing.get_context(start_method())
+
+
+def use_one_thread() -> None:
+    """Called in a worker: one per core is the plan, and a pool of threads in each would only fight over them."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
