@@ -1,0 +1,187 @@
+"""What the checkpoints of V, M and C hold, and the checks that keep unlike parts from being put together."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+
+from mario_world_model.config import ActionSet, MDNRNNConfig, VAEConfig, ViewConfig, from_plain, to_plain
+from mario_world_model.emulation.actions import ACTION_SETS
+from mario_world_model.errors import InputError
+from mario_world_model.models.agent import Agent
+from mario_world_model.models.controller import Controllers
+from mario_world_model.models.mdn_rnn import MDNRNN
+from mario_world_model.models.vae import VAE
+from mario_world_model.models.world_model import Controls, Starts, WorldModel
+from mario_world_model.utils.checkpoint import Checkpoint, fill_weights, load_checkpoint, save_checkpoint
+
+Provenance = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedVAE:
+    """A VAE as it was read, with the fingerprint by which other checkpoints know it."""
+
+    vae: VAE
+    controls: Controls
+    fingerprint: str
+
+
+def save_vae(path: Path, vae: VAE, controls: Controls, provenance: Provenance) -> None:
+    """Write V."""
+    config = {"vae": to_plain(vae.config), "controls": to_plain(controls)}
+    save_checkpoint(path, Checkpoint("vae", config, vae.state_dict(), provenance))
+
+
+def load_vae(path: Path) -> SavedVAE:
+    """Read V, in evaluation mode, on the CPU."""
+    saved = load_checkpoint(path, "vae")
+    vae = VAE(from_plain(VAEConfig, saved.config.get("vae"), str(path)))
+    fill_weights(vae, saved.tensors, path)
+    return SavedVAE(vae.eval(), _controls(saved, path), saved.fingerprint)
+
+
+def save_mdn_rnn(path: Path, world_model: WorldModel, vae_fingerprint: str, provenance: Provenance) -> None:
+    """Write M with the start states of its dreams."""
+    config = {
+        "mdn_rnn": to_plain(world_model.mdn_rnn.config),
+        "latent_size": world_model.mdn_rnn.latent_size,
+        "controls": to_plain(world_model.controls),
+        "reward_bounds": list(world_model.reward_bounds),
+        "vae": vae_fingerprint,
+    }
+    tensors = {f"network.{name}": tensor for name, tensor in world_model.mdn_rnn.state_dict().items()}
+    # Half precision is finer than the posterior of any latent, and halves the file.
+    tensors["starts.latents"] = world_model.starts.latents.half()
+    tensors["starts.actions"] = world_model.starts.actions
+    tensors["starts.lengths"] = world_model.starts.lengths
+    save_checkpoint(path, Checkpoint("mdn_rnn", config, tensors, provenance))
+
+
+def load_world_model(vae_path: Path, mdn_rnn_path: Path) -> tuple[WorldModel, str]:
+    """Read V and M, and the fingerprint of M.
+
+    Raises InputError when M was trained on the latents of another V.
+    """
+    saved_vae = load_vae(vae_path)
+    saved = load_checkpoint(mdn_rnn_path, "mdn_rnn")
+    latent_size = saved.config.get("latent_size")
+    own_size = saved_vae.vae.config.latent_size
+    if latent_size != own_size:
+        raise InputError(
+            f"{mdn_rnn_path}: expected a MDN-RNN for {own_size} latents as in {vae_path}, found one for {latent_size}"
+        )
+    controls = _controls(saved, mdn_rnn_path)
+    _require_same_controls(controls, mdn_rnn_path, saved_vae.controls, vae_path)
+    if saved.config.get("vae") != saved_vae.fingerprint:
+        raise InputError(
+            f"{mdn_rnn_path}: expected a MDN-RNN trained on the latents of {vae_path} "
+            f"({saved_vae.fingerprint[:12]}), found one trained on another VAE's ({str(saved.config.get('vae'))[:12]})"
+        )
+    config = from_plain(MDNRNNConfig, saved.config.get("mdn_rnn"), str(mdn_rnn_path))
+    network = MDNRNN(config, own_size, len(ACTION_SETS[controls.actions]))
+    weights = {
+        name.removeprefix("network."): tensor for name, tensor in saved.tensors.items() if name.startswith("network.")
+    }
+    fill_weights(network, weights, mdn_rnn_path)
+    world_model = WorldModel(
+        vae=saved_vae.vae,
+        mdn_rnn=network.eval(),
+        controls=controls,
+        starts=_starts(saved, own_size, len(ACTION_SETS[controls.actions]), mdn_rnn_path),
+        reward_bounds=_reward_bounds(saved, mdn_rnn_path),
+    )
+    return world_model, saved.fingerprint
+
+
+def save_controller(path: Path, agent: Agent, mdn_rnn_fingerprint: str, provenance: Provenance) -> None:
+    """Write C, the controller of an agent."""
+    world_model, controller = agent.world_model, agent.controller
+    config = {
+        "sampled": controller.sampled,
+        "latent_size": world_model.mdn_rnn.latent_size,
+        "hidden_size": world_model.mdn_rnn.config.hidden_size,
+        "controls": to_plain(world_model.controls),
+        "mdn_rnn": mdn_rnn_fingerprint,
+    }
+    tensors = {"weight": controller.weight, "bias": controller.bias}
+    save_checkpoint(path, Checkpoint("controller", config, tensors, provenance))
+
+
+def load_controller(path: Path, world_model: WorldModel, mdn_rnn_fingerprint: str | None) -> Controllers:
+    """Read C for a world model; with a fingerprint, refuse one evolved on another M.
+
+    Raises InputError when sizes, controls or fingerprint differ.
+    """
+    saved = load_checkpoint(path, "controller")
+    for field, own in (
+        ("latent_size", world_model.mdn_rnn.latent_size),
+        ("hidden_size", world_model.mdn_rnn.config.hidden_size),
+    ):
+        if saved.config.get(field) != own:
+            raise InputError(f"{path}: {field}: expected {own} as in the MDN-RNN, found {saved.config.get(field)}")
+    _require_same_controls(_controls(saved, path), path, world_model.controls, Path("the MDN-RNN"))
+    if mdn_rnn_fingerprint is not None and saved.config.get("mdn_rnn") != mdn_rnn_fingerprint:
+        raise InputError(
+            f"{path}: expected a controller evolved on this MDN-RNN ({mdn_rnn_fingerprint[:12]}), "
+            f"found one evolved on another ({str(saved.config.get('mdn_rnn'))[:12]})"
+        )
+    actions = len(ACTION_SETS[world_model.controls.actions])
+    shapes = {"weight": (1, actions, world_model.features), "bias": (1, actions)}
+    for name, shape in shapes.items():
+        found = saved.tensors.get(name)
+        if found is None or tuple(found.shape) != shape or found.dtype != torch.float32:
+            raise InputError(
+                f"{path}: {name}: expected float32 {shape}, found {None if found is None else tuple(found.shape)}"
+            )
+    sampled = saved.config.get("sampled")
+    if not isinstance(sampled, bool):
+        raise InputError(f"{path}: sampled: expected true or false, found {sampled!r}")
+    return Controllers(saved.tensors["weight"], saved.tensors["bias"], sampled)
+
+
+def load_agent(vae: Path, mdn_rnn: Path, controller: Path) -> Agent:
+    """Read V, M and C and put them together."""
+    world_model, fingerprint = load_world_model(vae, mdn_rnn)
+    return Agent(world_model, load_controller(controller, world_model, fingerprint))
+
+
+def _controls(saved: Checkpoint, path: Path) -> Controls:
+    plain = saved.config.get("controls")
+    if not isinstance(plain, dict) or plain.get("actions") not in get_args(ActionSet):
+        raise InputError(f"{path}: expected the controls it was trained under, found {plain!r}")
+    view = from_plain(ViewConfig, plain.get("view"), str(path))
+    return Controls(plain["actions"], int(plain["frame_skip"]), view)
+
+
+def _require_same_controls(found: Controls, path: Path, expected: Controls, other: Path) -> None:
+    for field in ("actions", "frame_skip", "view"):
+        if getattr(found, field) != getattr(expected, field):
+            raise InputError(
+                f"{path}: {field}: expected {getattr(expected, field)} as in {other}, found {getattr(found, field)}"
+            )
+
+
+def _starts(saved: Checkpoint, latent_size: int, actions: int, path: Path) -> Starts:
+    parts = [saved.tensors.get(f"starts.{name}") for name in ("latents", "actions", "lengths")]
+    latents, played, lengths = parts
+    if latents is None or played is None or lengths is None:
+        raise InputError(f"{path}: expected start states for dreams, found none")
+    count, warmup = len(lengths), played.shape[-1]
+    fit = latents.shape == (count, warmup + 1, latent_size) and played.shape == (count, warmup) and count > 0
+    if not fit or int(played.min()) < 0 or int(played.max()) >= actions or int(lengths.max()) > warmup:
+        raise InputError(
+            f"{path}: expected start states (N, W+1, {latent_size}) with actions 0 to {actions - 1}, "
+            f"found {tuple(latents.shape)} with actions {tuple(played.shape)}"
+        )
+    return Starts(latents.float(), played, lengths)
+
+
+def _reward_bounds(saved: Checkpoint, path: Path) -> tuple[float, float]:
+    bounds = saved.config.get("reward_bounds")
+    if not isinstance(bounds, list) or len(bounds) != 2 or not bounds[0] <= bounds[1]:
+        raise InputError(f"{path}: expected reward_bounds [low, high], found {bounds!r}")
+    return float(bounds[0]), float(bounds[1])

@@ -1,0 +1,1 @@
+"""Networks and the agent built from them: pure torch, no files, no printing."""

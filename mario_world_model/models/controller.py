@@ -1,0 +1,48 @@
+"""The controller C: linear on `[z, h]`, a population of them evaluated as one product."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+def parameter_count(features: int, actions: int) -> int:
+    """Numbers in a controller: one row of weights and one bias per action."""
+    return (features + 1) * actions
+
+
+@dataclass(frozen=True)
+class Controllers:
+    """P linear controllers, logits W [z_t, h_t] + b (Ha & Schmidhuber 2018, section 2.3).
+
+    The action is the largest logit, or a sample from their softmax: with all parameters zero that is
+    the uniformly random agent, from which evolution then departs.
+    """
+
+    weight: Tensor
+    """(P, A, F)."""
+    bias: Tensor
+    """(P, A)."""
+    sampled: bool
+    """Actions are drawn from the softmax of the logits; otherwise the largest is taken."""
+
+    def act(self, features: Tensor, gumbel: Tensor) -> Tensor:
+        """Actions int64 (P, S) for features [z, h] (P, S, F), S situations for each controller.
+
+        `gumbel` is standard Gumbel noise that broadcasts to (P, S, A): the largest sum of logit and
+        noise is a sample from the softmax (Maddison et al. 2014).
+        """
+        logits = torch.baddbmm(self.bias.unsqueeze(1), features, self.weight.transpose(1, 2))
+        return (logits + gumbel if self.sampled else logits).argmax(dim=-1)
+
+    @classmethod
+    def from_vectors(cls, vectors: Tensor, features: int, actions: int, sampled: bool) -> Controllers:
+        """Controllers from parameter vectors (P, (F + 1)·A), the form in which CMA-ES moves them."""
+        weight = vectors[:, : features * actions].reshape(-1, actions, features)
+        return cls(weight.contiguous(), vectors[:, features * actions :].contiguous(), sampled)
+
+    def to_vectors(self) -> Tensor:
+        """The inverse of `from_vectors`, (P, (F + 1)·A)."""
+        return torch.cat([self.weight.flatten(1), self.bias], dim=1)

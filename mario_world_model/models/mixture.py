@@ -1,0 +1,86 @@
+"""The mixture of Gaussians that the MDN-RNN predicts (Bishop 1994), kept in log space throughout."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
+
+
+@dataclass(frozen=True)
+class MixtureNoise:
+    """What a sample is drawn with; any shapes that broadcast against the mixture's.
+
+    Passing noise in, instead of drawing it inside, lets a whole population of controllers dream
+    under the same luck.
+    """
+
+    gumbel: Tensor
+    """Standard Gumbel, (..., K, G): G as in `Mixture.log_pi`."""
+    normal: Tensor
+    """Standard normal, (..., Z)."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """K Gaussians over latents of Z numbers.
+
+    Joint when log_pi is (..., K, 1): one choice of component holds for the whole latent.
+    Factored when log_pi is (..., K, Z): every number has a mixture of its own, as in Ha & Schmidhuber.
+    """
+
+    log_pi: Tensor
+    """Normalised log weights, (..., K, G) with G in {1, Z}."""
+    mean: Tensor
+    """(..., K, Z)."""
+    log_sigma: Tensor
+    """(..., K, Z)."""
+
+    def log_prob(self, latents: Tensor) -> Tensor:
+        """Log density of latents (..., Z), in nats, (...)."""
+        standard = (latents.unsqueeze(-2) - self.mean) * torch.exp(-self.log_sigma)
+        log_normal = -0.5 * standard.square() - self.log_sigma - _HALF_LOG_TWO_PI
+        if self.joint:
+            return torch.logsumexp(self.log_pi.squeeze(-1) + log_normal.sum(-1), dim=-1)
+        return torch.logsumexp(self.log_pi + log_normal, dim=-2).sum(-1)
+
+    def sample(self, noise: MixtureNoise, temperature: float) -> Tensor:
+        """Latents (..., Z) at a temperature τ (Ha & Schmidhuber 2018, section 4).
+
+        τ divides the log weights and multiplies the variances; τ = 0 takes the mean of the
+        likeliest component.
+        """
+        scores = self.log_pi if temperature == 0.0 else self.log_pi / temperature + noise.gumbel
+        component = scores.argmax(dim=-2, keepdim=True)
+        mean = torch.take_along_dim(self.mean, component, dim=-2).squeeze(-2)
+        if temperature == 0.0:
+            return mean
+        log_sigma = torch.take_along_dim(self.log_sigma, component, dim=-2).squeeze(-2)
+        return mean + math.sqrt(temperature) * torch.exp(log_sigma) * noise.normal
+
+    def entropy_of_weights(self) -> Tensor:
+        """Entropy of the component weights in nats, (..., G); 0 when the mixture has collapsed."""
+        return -(self.log_pi.exp() * self.log_pi).sum(-2)
+
+    @property
+    def joint(self) -> bool:
+        return self.log_pi.shape[-1] == 1 and self.mean.shape[-1] != 1
+
+
+def draw_noise(
+    leading: tuple[int, ...], mixtures: int, choices: int, latent_size: int, generator: torch.Generator
+) -> MixtureNoise:
+    """Fresh noise for mixtures of leading shape `leading`; `choices` is G of `Mixture.log_pi`."""
+    normal = torch.randn((*leading, latent_size), generator=generator, device=generator.device)
+    return MixtureNoise(draw_gumbel((*leading, mixtures, choices), generator), normal)
+
+
+def draw_gumbel(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Standard Gumbel noise: the largest of logits plus this is a sample from their softmax."""
+    uniform = torch.rand(shape, generator=generator, device=generator.device)
+    # Kept off 0 and 1, where the logarithms are not finite.
+    return -torch.log(-torch.log(uniform.clamp(1e-7, 1.0 - 1e-7)))

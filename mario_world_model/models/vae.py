@@ -1,0 +1,164 @@
+"""The vision model V: a convolutional VAE from 64×64 RGB frames to a latent `z`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mario_world_model.config import VAEConfig
+
+FRAME_SIZE = 64
+_GRID = 8  # cells along each side after three stride-2 convolutions
+# Beyond these a posterior is a point or the prior many times over, and exp() is still finite.
+_LOG_VARIANCE_BOUNDS = (-12.0, 4.0)
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Diagonal Gaussian q(z | frame); both tensors float32 (B, Z)."""
+
+    mean: Tensor
+    log_variance: Tensor
+
+    def sample(self, noise: Tensor | None = None) -> Tensor:
+        """A latent (B, Z); `noise` is standard normal of the same shape, fresh if not given."""
+        if noise is None:
+            noise = torch.randn_like(self.mean)
+        return self.mean + noise * torch.exp(0.5 * self.log_variance)
+
+    def kl(self) -> Tensor:
+        """KL divergence from the standard normal prior in nats, (B,) (Kingma & Welling 2014, appendix B)."""
+        return 0.5 * (self.mean**2 + self.log_variance.exp() - 1.0 - self.log_variance).sum(dim=1)
+
+
+@dataclass(frozen=True)
+class VAELoss:
+    """Scalars of one batch: what is minimised, and the two things it is made of."""
+
+    total: Tensor
+    mse: Tensor
+    """Mean squared error per channel value, frames in [0, 1]."""
+    kl: Tensor
+    """Nats per frame."""
+
+    def psnr(self) -> Tensor:
+        """Peak signal-to-noise ratio in dB."""
+        return -10.0 * torch.log10(self.mse.detach())
+
+
+class VAE(nn.Module):
+    """Encoder q(z | frame) and decoder p(frame | z)."""
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        self.config = config.resolved()
+        build = {"grid": _grid, "flat": _flat, "paper": _paper}[self.config.architecture]
+        self.encoder, self.decoder = build(self.config.latent_size, self.config.widths)
+
+    def encode(self, frames: Tensor) -> Posterior:
+        """Posterior of frames, uint8 (B, 64, 64, 3) as the environment gives them."""
+        mean, log_variance = self.encoder(to_images(frames)).chunk(2, dim=1)
+        return Posterior(mean.flatten(1), log_variance.flatten(1).clamp(*_LOG_VARIANCE_BOUNDS))
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Images float (B, 3, 64, 64) in [0, 1] of latents (B, Z)."""
+        images: Tensor = self.decoder(latents)
+        return images
+
+    def loss(self, frames: Tensor, noise: Tensor | None = None) -> VAELoss:
+        """Negative evidence lower bound per frame, up to a constant, for frames uint8 (B, 64, 64, 3).
+
+        `calibrated` is the optimal-variance decoder of Rybkin et al. 2021 (equation 8): the
+        squared error weighs as much as the reconstruction is already good, so that a sprite
+        of a few pixels stays worth encoding once the scenery is right.
+        """
+        posterior = self.encode(frames)
+        images = to_images(frames)
+        difference = self.decode(posterior.sample(noise)) - images
+        mse = difference.square().mean()
+        values = images[0].numel()
+        if self.config.likelihood == "calibrated":
+            reconstruction = 0.5 * values * torch.log(mse + 1e-8)
+        else:
+            reconstruction = values * mse
+        kl = posterior.kl()
+        charged = kl.clamp(min=self.config.free_nats * self.config.latent_size).mean()
+        return VAELoss(total=reconstruction + self.config.beta * charged, mse=mse, kl=kl.mean().detach())
+
+
+def to_images(frames: Tensor) -> Tensor:
+    """uint8 (B, H, W, C) as float (B, C, H, W) in [0, 1], channels last in memory as it came."""
+    return frames.permute(0, 3, 1, 2).float().div_(255.0)
+
+
+def to_frames(images: Tensor) -> Tensor:
+    """float (B, C, H, W) in [0, 1] as uint8 (B, H, W, C)."""
+    return images.clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def _down(channels_in: int, channels_out: int) -> nn.Conv2d:
+    # Kernel 4, stride 2, padding 1 halves exactly and lets the decoder mirror it exactly.
+    return nn.Conv2d(channels_in, channels_out, 4, stride=2, padding=1)
+
+
+def _up(channels_in: int, channels_out: int) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1)
+
+
+def _trunks(widths: tuple[int, ...]) -> tuple[list[nn.Module], list[nn.Module]]:
+    first, second, third = widths
+    down = [_down(3, first), nn.ReLU(), _down(first, second), nn.ReLU(), _down(second, third), nn.ReLU()]
+    up = [
+        nn.ReLU(),
+        _up(third, second),
+        nn.ReLU(),
+        _up(second, first),
+        nn.ReLU(),
+        _up(first, 3),
+        nn.Sigmoid(),
+    ]
+    return down, up
+
+
+def _grid(latent_size: int, widths: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+    """Latents stay where they are in the picture: 8×8 cells, latent_size/64 numbers each."""
+    down, up = _trunks(widths)
+    channels = latent_size // _GRID**2
+    encoder = nn.Sequential(*down, nn.Conv2d(widths[-1], 2 * channels, 1))
+    spread = nn.Conv2d(channels, widths[-1], 3, padding=1)
+    return encoder, nn.Sequential(nn.Unflatten(1, (channels, _GRID, _GRID)), spread, *up)
+
+
+def _flat(latent_size: int, widths: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+    """One fully connected bottleneck."""
+    down, up = _trunks(widths)
+    cells = widths[-1] * _GRID**2
+    encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(cells, 2 * latent_size))
+    unflatten = nn.Unflatten(1, (widths[-1], _GRID, _GRID))
+    return encoder, nn.Sequential(nn.Linear(latent_size, cells), unflatten, *up)
+
+
+def _paper(latent_size: int, widths: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+    """The layout of Ha & Schmidhuber 2018, appendix A.1; `widths` are fixed there."""
+    del widths
+    down: list[nn.Module] = []
+    channels = 3
+    for width in (32, 64, 128, 256):
+        down += [nn.Conv2d(channels, width, 4, stride=2), nn.ReLU()]
+        channels = width
+    encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(1024, 2 * latent_size))
+    decoder = nn.Sequential(
+        nn.Linear(latent_size, 1024),
+        nn.Unflatten(1, (1024, 1, 1)),
+        nn.ConvTranspose2d(1024, 128, 5, stride=2),
+        nn.ReLU(),
+        nn.ConvTranspose2d(128, 64, 5, stride=2),
+        nn.ReLU(),
+        nn.ConvTranspose2d(64, 32, 6, stride=2),
+        nn.ReLU(),
+        nn.ConvTranspose2d(32, 3, 6, stride=2),
+        nn.Sigmoid(),
+    )
+    return encoder, decoder

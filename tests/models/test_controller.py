@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import torch
+
+from mario_world_model.models.controller import Controllers, parameter_count
+from mario_world_model.models.mixture import draw_gumbel
+
+P, S, F, A = 5, 4, 6, 3
+
+
+def test_a_population_acts_as_its_members_do() -> None:
+    vectors, features = torch.randn(P, parameter_count(F, A)), torch.randn(P, S, F)
+    actions = Controllers.from_vectors(vectors, F, A, sampled=False).act(features, torch.full((S, A), torch.nan))
+    for row in range(P):
+        weight, bias = vectors[row, : F * A].view(A, F), vectors[row, F * A :]
+        expected = (features[row].double() @ weight.double().T + bias.double()).argmax(-1)
+        assert torch.equal(actions[row], expected)
+
+
+def test_vectors_survive_the_way_there_and_back() -> None:
+    vectors = torch.randn(P, parameter_count(F, A))
+    assert torch.equal(Controllers.from_vectors(vectors, F, A, sampled=True).to_vectors(), vectors)
+
+
+def test_the_size_in_the_paper() -> None:
+    # CarRacing: z 32, h 256, three outputs (Ha & Schmidhuber 2018, table 2 of the appendix).
+    assert parameter_count(32 + 256, 3) == 867
+
+
+def test_sampled_actions_follow_the_softmax() -> None:
+    count = 30_000
+    controller = Controllers(torch.zeros(1, A, F), torch.tensor([[0.0, 1.0, -1.0]]), sampled=True)
+    gumbel = draw_gumbel((count, A), torch.Generator().manual_seed(0))
+    actions = controller.act(torch.zeros(1, count, F), gumbel)
+    shares = torch.bincount(actions[0], minlength=A) / count
+    torch.testing.assert_close(shares, torch.softmax(controller.bias[0], 0), atol=0.02, rtol=0.0)

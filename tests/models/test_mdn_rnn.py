@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mario_world_model.config import MDNRNNConfig
+from mario_world_model.models.mdn_rnn import MDNRNN, Memory
+from tests.world import ACTIONS, small_world
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_shapes(joint: bool) -> None:
+    network = MDNRNN(MDNRNNConfig(hidden_size=16, mixtures=3, joint=joint), 10, ACTIONS)
+    hidden, memory = network(torch.randn(2, 5, 10), torch.randint(ACTIONS, (2, 5)), network.initial_memory(2))
+    prediction = network.predict(hidden, torch.randn(2, 5, 10))
+    assert hidden.shape == (2, 5, 16)
+    assert memory.hidden.shape == memory.cell.shape == (2, 16)
+    assert prediction.latent.mean.shape == (2, 5, 3, 10)
+    assert prediction.latent.log_pi.shape == (2, 5, 3, 1 if joint else 10)
+    assert prediction.reward.shape == (2, 5)
+    assert prediction.ending_logits.shape == (2, 5, 2)
+    torch.testing.assert_close(prediction.latent.log_pi.exp().sum(2), torch.ones(2, 5, 1 if joint else 10))
+
+
+@torch.inference_mode()
+def test_a_sequence_is_its_steps_one_by_one() -> None:
+    world = small_world()
+    latents, actions = torch.randn(3, 9, 64), torch.randint(ACTIONS, (3, 9))
+    hidden, last = world.mdn_rnn(latents, actions, world.mdn_rnn.initial_memory(3))
+    whole = world.mdn_rnn.predict(hidden, latents)
+    memory = world.mdn_rnn.initial_memory(3)
+    for step in range(9):
+        single, memory = world.step(latents[:, step], actions[:, step], memory)
+        torch.testing.assert_close(single.latent.mean, whole.latent.mean[:, step], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(single.latent.log_sigma, whole.latent.log_sigma[:, step], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(single.reward, whole.reward[:, step], rtol=1e-5, atol=1e-4)
+        torch.testing.assert_close(single.ending_logits, whole.ending_logits[:, step], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(memory.hidden, last.hidden, rtol=1e-5, atol=1e-5)
+
+
+def test_residual_means_move_with_the_latent() -> None:
+    hidden, here, there = torch.randn(1, 24), torch.zeros(1, 64), torch.full((1, 64), 2.0)
+    for residual, moved in ((True, 2.0), (False, 0.0)):
+        network = small_world(residual=residual).mdn_rnn
+        shift = network.predict(hidden, there).latent.mean - network.predict(hidden, here).latent.mean
+        torch.testing.assert_close(shift, torch.full_like(shift, moved))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(-1e30, 1e30), st.floats(-1e30, 1e30), st.integers(0, 1000))
+def test_no_finite_input_makes_a_number_that_is_not(latent: float, target: float, seed: int) -> None:
+    torch.manual_seed(seed)
+    network = MDNRNN(MDNRNNConfig(hidden_size=8, mixtures=2, residual=seed % 2 == 0), 4, ACTIONS)
+    latents = torch.full((1, 2, 4), latent).clamp(-1e4, 1e4)
+    hidden, _ = network(latents, torch.zeros(1, 2, dtype=torch.int64), network.initial_memory(1))
+    prediction = network.predict(hidden, latents)
+    likelihood = prediction.latent.log_prob(torch.full((1, 2, 4), target).clamp(-1e4, 1e4))
+    likelihood.sum().backward()
+    assert likelihood.isfinite().all()
+    assert prediction.reward.isfinite().all()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
+
+
+def test_memory_starts_empty() -> None:
+    memory = small_world().mdn_rnn.initial_memory(2)
+    assert isinstance(memory, Memory)
+    assert not memory.hidden.any()
+    assert not memory.cell.any()

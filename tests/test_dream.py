@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
+from stable_baselines3.common.env_checker import check_env as check_for_sb3
+
+from mario_world_model.config import DreamConfig
+from mario_world_model.dream import Dream, choose_starts, dream_returns
+from mario_world_model.dream_env import DreamEnv
+from mario_world_model.models.agent import Agent
+from mario_world_model.models.controller import Controllers, parameter_count
+from mario_world_model.models.world_model import Starts
+from tests.world import ACTIONS, small_world
+
+STILL = DreamConfig(temperature=0.0, dream_sticky=0.0, horizon=12)
+
+
+def controllers(count: int) -> Controllers:
+    world = small_world()
+    vectors = torch.randn(count, parameter_count(world.features, ACTIONS), generator=torch.Generator().manual_seed(5))
+    return Controllers.from_vectors(vectors, world.features, ACTIONS, sampled=True)
+
+
+@torch.inference_mode()
+def test_a_dream_step_is_the_prediction_that_training_made() -> None:
+    """The same latents and actions through sequence training and through the dream (likeliest path)."""
+    world = small_world()
+    dream = Dream(world, STILL, candidates=1, starts=6)
+    features, _ = dream.reset(3)
+    luck = torch.Generator().manual_seed(3)
+    starts = choose_starts(world.starts, 6, STILL.level_starts, luck)
+    actions = torch.randint(ACTIONS, (1, 6))
+    after, reward, *_ = dream.step(actions)
+    for row in range(6):
+        length = int(starts.lengths[row])
+        first = starts.latents.shape[1] - 1 - length
+        latents = starts.latents[row, first:].unsqueeze(0)
+        taken = torch.cat([starts.actions[row, first:], actions[0, row : row + 1]]).unsqueeze(0)
+        hidden, _ = world.mdn_rnn(latents, taken, world.mdn_rnn.initial_memory(1))
+        expected = world.mdn_rnn.predict(hidden, latents)
+        likeliest = expected.latent.log_pi[0, -1, :, 0].argmax()
+        torch.testing.assert_close(after[0, row, :64], expected.latent.mean[0, -1, likeliest], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(after[0, row, 64:], hidden[0, -1], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(reward[0, row], expected.reward[0, -1].clamp(-30, 60), rtol=1e-4, atol=1e-3)
+    assert features.shape == after.shape == (1, 6, 64 + 24)
+
+
+@torch.inference_mode()
+def test_dream_and_agent_keep_the_same_memory() -> None:
+    """An agent that is shown the frames of a dream it acts in remembers what the dream does."""
+    world = small_world()
+    latents, memory = torch.randn(1, 64), world.mdn_rnn.initial_memory(1)
+    agent = Agent(world, controllers(1))
+    for _ in range(5):
+        frame = world.decode(latents)
+        seen = world.encode(frame)
+        action = agent.act(frame[0].numpy())
+        _, memory = world.step(seen, torch.tensor([action]), memory)
+        torch.testing.assert_close(agent._memory.hidden, memory.hidden, rtol=1e-5, atol=1e-5)
+        latents = seen
+
+
+def test_candidates_share_their_luck() -> None:
+    world = small_world()
+    config = DreamConfig(temperature=1.0, dream_sticky=0.25, horizon=12)
+    one = controllers(1)
+    twins = Controllers(one.weight.repeat(4, 1, 1), one.bias.repeat(4, 1), sampled=True)
+    returns = dream_returns(Dream(world, config, 4, 8), twins, seed=11)
+    assert returns.shape == (4, 8)
+    torch.testing.assert_close(returns, returns[:1].expand(4, 8), rtol=1e-5, atol=1e-4)
+
+
+def test_a_population_scores_as_its_members_do() -> None:
+    world = small_world()
+    config = DreamConfig(temperature=1.0, horizon=12)
+    many = controllers(5)
+    together = dream_returns(Dream(world, config, 5, 8), many, seed=2)
+    for row in range(5):
+        alone = Controllers(many.weight[row : row + 1], many.bias[row : row + 1], sampled=True)
+        returns = dream_returns(Dream(world, config, 1, 8), alone, seed=2)
+        torch.testing.assert_close(returns[0], together[row], rtol=1e-4, atol=1e-3)
+
+
+def test_same_seed_same_dream() -> None:
+    world, config = small_world(), DreamConfig(horizon=10)
+    first, again, other = (dream_returns(Dream(world, config, 3, 4), controllers(3), seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_the_dead_earn_nothing_and_stay_dead() -> None:
+    world = small_world()
+    with torch.no_grad():
+        world.mdn_rnn.step_head.bias[1] = 100.0  # death is certain
+    dream = Dream(world, STILL, candidates=2, starts=3)
+    dream.reset(0)
+    actions = torch.zeros(2, 3, dtype=torch.int64)
+    _, _, terminated, truncated, info = dream.step(actions)
+    assert terminated.all()
+    assert not truncated.any()
+    assert (info["death"] > 0.99).all()
+    _, reward, terminated, _, _ = dream.step(actions)
+    assert not reward.any()
+    assert terminated.all()
+
+
+def test_rewards_stay_within_what_the_data_held() -> None:
+    world = small_world()
+    with torch.no_grad():
+        world.mdn_rnn.step_head.bias[0] = 1e6
+    dream = Dream(world, STILL, candidates=1, starts=4)
+    dream.reset(0)
+    assert torch.equal(dream.step(torch.zeros(1, 4, dtype=torch.int64))[1], torch.full((1, 4), 60.0))
+
+
+def test_the_horizon_truncates() -> None:
+    world = small_world()
+    with torch.no_grad():
+        world.mdn_rnn.step_head.bias[1:] = -100.0
+    dream = Dream(world, DreamConfig(horizon=3), candidates=1, starts=2)
+    dream.reset(0)
+    actions = torch.zeros(1, 2, dtype=torch.int64)
+    assert [bool(dream.step(actions)[3].all()) for _ in range(3)] == [False, False, True]
+
+
+def test_a_share_of_dreams_begins_where_episodes_begin() -> None:
+    starts = small_world().starts
+    chosen = choose_starts(starts, 16, 0.5, torch.Generator().manual_seed(0))
+    assert (chosen.lengths[:8] == 0).all()
+    none_known = Starts(starts.latents[8:], starts.actions[8:], starts.lengths[8:])
+    assert (choose_starts(none_known, 16, 1.0, torch.Generator().manual_seed(0)).lengths > 0).all()
+
+
+def test_memory_is_filled_by_the_real_steps_alone() -> None:
+    world = small_world()
+    altered = Starts(world.starts.latents.clone(), world.starts.actions.clone(), world.starts.lengths)
+    for row, length in enumerate(altered.lengths.tolist()):
+        altered.latents[row, : altered.latents.shape[1] - 1 - length] = 99.0  # padding
+    with torch.inference_mode():
+        latents, memory = world.recall(world.starts)
+        again, memory_again = world.recall(altered)
+    assert torch.equal(latents, again)
+    assert torch.equal(memory.hidden, memory_again.hidden)
+    assert not memory.hidden[:8].any()
+    assert memory.hidden[8:].any()
+
+
+def test_stepping_before_reset_is_a_mistake() -> None:
+    with pytest.raises(RuntimeError, match=r"before Dream\.reset"):
+        Dream(small_world(), STILL, 1, 1).step(torch.zeros(1, 1, dtype=torch.int64))
+
+
+def test_the_dream_is_a_sound_environment() -> None:
+    env = DreamEnv(small_world(), DreamConfig(horizon=5), render_mode="rgb_array")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(env, skip_render_check=False)
+        check_for_sb3(env)
+    frame, info = env.reset(seed=4)
+    assert frame.shape == (64, 64, 3)
+    assert info["features"].shape == (64 + 24,)
+    again, _ = env.reset(seed=4)
+    assert np.array_equal(frame, again)
+
+
+def test_weighing_ends_estimates_what_drawing_them_does() -> None:
+    world, config = small_world(), DreamConfig(horizon=8, dream_sticky=0.0)
+    with torch.no_grad():
+        world.mdn_rnn.step_head.bias[1:] = -2.0
+    one = controllers(1)
+    drawn, weighed = (
+        dream_returns(Dream(world, config, 1, 4000, weighed=weighed), one, seed=9)[0] for weighed in (False, True)
+    )
+    standard_error = (drawn.var() / 4000 + weighed.var() / 4000).sqrt()
+    assert (drawn.mean() - weighed.mean()).abs() < 4 * standard_error
+    assert weighed.var() < drawn.var()

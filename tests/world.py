@@ -1,0 +1,33 @@
+"""Small world models for tests: real networks, random weights."""
+
+from __future__ import annotations
+
+import torch
+
+from mario_world_model.config import MDNRNNConfig, VAEConfig, ViewConfig
+from mario_world_model.models.mdn_rnn import MDNRNN
+from mario_world_model.models.vae import VAE
+from mario_world_model.models.world_model import Controls, Starts, WorldModel
+
+ACTIONS = 7
+
+
+def small_world(
+    latent_size: int = 64, hidden_size: int = 24, joint: bool = True, residual: bool = True, warmup: int = 4
+) -> WorldModel:
+    """A world model with 32 start states, the first eight of them at the beginning of an episode."""
+    torch.manual_seed(1)
+    lengths = torch.cat([torch.zeros(8, dtype=torch.int64), torch.randint(1, warmup + 1, (24,))])
+    return WorldModel(
+        vae=VAE(VAEConfig(latent_size=latent_size, widths=(4, 8, 8))).eval(),
+        mdn_rnn=MDNRNN(
+            MDNRNNConfig(hidden_size=hidden_size, mixtures=3, joint=joint, residual=residual), latent_size, ACTIONS
+        ).eval(),
+        controls=Controls("SIMPLE_MOVEMENT", 4, ViewConfig()),
+        starts=Starts(
+            latents=torch.randn(32, warmup + 1, latent_size),
+            actions=torch.randint(ACTIONS, (32, warmup)),
+            lengths=lengths,
+        ),
+        reward_bounds=(-30.0, 60.0),
+    )
