@@ -1,0 +1,1 @@
+"""Who plays: reference agents and trained ones behind one protocol."""

@@ -1,0 +1,89 @@
+"""Name a policy in plain values, so that a worker process can build it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mario_world_model.checkpoints import load_agent
+from mario_world_model.config import ActionSet, GameConfig
+from mario_world_model.errors import InputError
+from mario_world_model.models.agent import Agent
+from mario_world_model.policies.policy import Policy
+from mario_world_model.policies.reference import BiasedPolicy, RightPolicy, UniformPolicy
+from mario_world_model.policies.world_model import WorldModelPolicy
+
+REFERENCE: dict[str, Callable[[ActionSet], Policy]] = {
+    "uniform": UniformPolicy,
+    "biased": BiasedPolicy,
+    "right": RightPolicy,
+}
+
+
+@dataclass(frozen=True)
+class PolicyChoice:
+    """Who plays: a reference policy by name, a PPO archive, or the three parts of a world-model agent."""
+
+    reference: str | None = None
+    ppo: Path | None = None
+    vae: Path | None = None
+    mdnrnn: Path | None = None
+    controller: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """How episodes and tables call it."""
+        if self.reference:
+            return self.reference
+        return "ppo" if self.ppo else "world model"
+
+
+def choose_policy(text: str, vae: Path | None, mdnrnn: Path | None) -> PolicyChoice:
+    """The choice behind a --policy flag: a name, a PPO .zip, or a controller .pt with its V and M."""
+    if text in REFERENCE:
+        return PolicyChoice(reference=text)
+    if text.endswith(".zip"):
+        return PolicyChoice(ppo=Path(text))
+    if not text.endswith(".pt"):
+        raise InputError(f"--policy: expected {', '.join(REFERENCE)}, a .zip or a .pt file, found {text!r}")
+    if vae is None or mdnrnn is None:
+        raise InputError(f"--policy {text}: expected --vae and --mdnrnn beside a controller, found them missing")
+    return PolicyChoice(vae=vae, mdnrnn=mdnrnn, controller=Path(text))
+
+
+def controls_of(choice: PolicyChoice, fallback: GameConfig) -> tuple[ActionSet, int]:
+    """Action set and frame skip a policy plays with; a reference policy takes any.
+
+    Reads the files of a trained one, so that a mistake shows before any worker starts.
+    """
+    if choice.reference:
+        return fallback.actions, fallback.frame_skip
+    if choice.ppo:
+        from mario_world_model.policies.ppo import load_ppo, ppo_controls
+
+        load_ppo(choice.ppo)
+        controls = ppo_controls(choice.ppo)
+    else:
+        controls = _load_agent(choice).world_model.controls
+    return controls.actions, controls.frame_skip
+
+
+def build_policy(choice: PolicyChoice, actions: ActionSet) -> Policy:
+    """The policy itself; a world model is read once per process."""
+    if choice.reference:
+        return REFERENCE[choice.reference](actions)
+    if choice.ppo:
+        # Imported here: stable-baselines3 takes a second that no other policy needs.
+        from mario_world_model.policies.ppo import load_ppo
+
+        return load_ppo(choice.ppo)
+    return WorldModelPolicy(_load_agent(choice))
+
+
+@functools.lru_cache(maxsize=1)
+def _load_agent(choice: PolicyChoice) -> Agent:
+    if choice.vae is None or choice.mdnrnn is None or choice.controller is None:
+        raise InputError(f"expected --vae, --mdnrnn and --controller together, found {choice}")
+    return load_agent(choice.vae, choice.mdnrnn, choice.controller)

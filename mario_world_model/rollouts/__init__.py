@@ -1,0 +1,1 @@
+"""Episodes, the policies that make them, their store on disk, and sequence sampling."""

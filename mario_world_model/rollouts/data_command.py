@@ -1,0 +1,95 @@
+"""`mario-world-model data info PATH`: what a data set holds."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import imageio.v3 as iio
+import numpy as np
+from numpy.typing import NDArray
+from tyro.conf import Positional
+
+from mario_world_model.command import run_command
+from mario_world_model.rollouts.dataset import Dataset, open_dataset
+from mario_world_model.utils.atomic import written_whole
+from mario_world_model.utils.video import enlarge, side_by_side
+
+_BARS = 16
+_BAR_WIDTH = 40
+_STRIP_FRAMES = 8
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Show episodes, steps, lengths, how far they went, deaths, flags and policies of a data set."""
+
+    action: Positional[Literal["info"]] = "info"
+    """What to do with it."""
+    path: Positional[Path] = Path("data/mario_rollouts.pkl")
+    """A .pkl data set or a folder of episodes."""
+    strip: Path | None = None
+    """Where to write the frame strip; default: <path>.png."""
+
+
+def describe_dataset(dataset: Dataset) -> str:
+    """The text of `data info`."""
+    episodes = dataset.episodes
+    info = episodes[0].info
+    furthest = [int(episode.column("x").max()) for episode in episodes]
+    lines = [
+        f"{dataset.path}: {len(episodes)} episodes, {dataset.steps} steps, {dataset.steps * info.frame_skip} frames",
+        f"  controls   {info.actions}, frame skip {info.frame_skip}, HUD {'masked' if info.mask_hud else 'shown'}",
+        f"  games      {_counts([episode.info.env for episode in episodes])}",
+        f"  policies   {_counts([episode.info.policy for episode in episodes])}",
+        f"  emulators  {_counts([episode.info.backend for episode in episodes])}",
+        f"  endings    {sum(episode.died for episode in episodes)} deaths, "
+        f"{sum(episode.reached_flag for episode in episodes)} flags, "
+        f"{sum(episode.info.truncated for episode in episodes)} cut off",
+        "",
+        _histogram("steps per episode", [len(episode) for episode in episodes]),
+        _histogram("furthest x", furthest),
+    ]
+    return "\n".join(lines)
+
+
+def frame_strip(dataset: Dataset) -> NDArray[np.uint8]:
+    """Frames spread evenly over the longest episode, uint8 (H, W, 3)."""
+    episode = max(dataset.episodes, key=len)
+    chosen = np.linspace(0, len(episode), _STRIP_FRAMES).astype(int)
+    return side_by_side([enlarge(episode.frames[frame : frame + 1][0], 2) for frame in chosen])
+
+
+def _counts(values: Sequence[str]) -> str:
+    return ", ".join(f"{value} × {count}" for value, count in Counter(values).most_common())
+
+
+def _histogram(title: str, values: Sequence[int]) -> str:
+    counts, edges = np.histogram(values, bins=min(_BARS, max(values) - min(values) + 1))
+    lines = [f"  {title}: mean {np.mean(values):.0f}, median {np.median(values):.0f}, most {max(values)}"]
+    for count, low, high in zip(counts, edges, edges[1:], strict=False):
+        bar = "█" * round(_BAR_WIDTH * count / counts.max())
+        lines.append(f"    {low:6.0f} – {high:6.0f}  {bar} {count}")
+    return "\n".join(lines)
+
+
+def _show(config: DataConfig) -> None:
+    dataset = open_dataset(config.path)
+    print(describe_dataset(dataset))
+    strip = config.strip or config.path.with_name(config.path.name + ".png")
+    with written_whole(strip) as temporary:
+        iio.imwrite(temporary, frame_strip(dataset))
+    print(strip)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    return run_command(DataConfig, _show, "mario-world-model data", arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

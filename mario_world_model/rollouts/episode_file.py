@@ -1,0 +1,63 @@
+"""One episode as one safetensors file: raw arrays behind a JSON header, frames read only when asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from mario_world_model.errors import InputError
+from mario_world_model.rollouts.episode import Episode, check_episode, info_from_plain
+from mario_world_model.utils.atomic import written_whole
+
+SUFFIX = ".safetensors"
+
+
+class _LazyFrames:
+    """Frames of an episode file, mapped into memory by the library and copied slice by slice."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, slices: Any) -> None:
+        self._slices = slices
+        self.shape: tuple[int, ...] = tuple(slices.get_shape())
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: slice) -> NDArray[np.uint8]:
+        frames: NDArray[np.uint8] = self._slices[slice(*index.indices(len(self)))]
+        return frames
+
+
+def write_episode(path: Path, episode: Episode) -> None:
+    """Write an episode whole or not at all."""
+    with written_whole(path) as temporary:
+        save_file(episode.arrays(), temporary, metadata={"info": json.dumps(dataclasses.asdict(episode.info))})
+
+
+def read_episode(path: Path) -> Episode:
+    """Open an episode; its frames stay on disk until they are sliced.
+
+    Raises InputError when the file is damaged or is something else.
+    """
+    try:
+        file = safe_open(path, framework="numpy")
+        metadata = file.metadata() or {}
+        info = info_from_plain(json.loads(metadata.get("info", "null")), str(path))
+        episode = Episode(
+            frames=_LazyFrames(file.get_slice("frames")),
+            actions=file.get_tensor("actions"),
+            rewards=file.get_tensor("rewards"),
+            truth=file.get_tensor("truth"),
+            info=info,
+        )
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: expected an episode, found a damaged or different file ({error})") from error
+    return check_episode(episode, str(path))

@@ -1,0 +1,42 @@
+"""Random access to the frames of many episodes, for training V."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mario_world_model.rollouts.episode import Episode
+
+
+class FramePool:
+    """All frames of some episodes as one numbered pool; nothing is kept in memory but the numbers."""
+
+    def __init__(self, episodes: Sequence[Episode]) -> None:
+        self._episodes = episodes
+        self._ends = np.cumsum([len(episode) + 1 for episode in episodes])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def take(self, numbers: Sequence[int]) -> Tensor:
+        """Frames uint8 (len(numbers), 64, 64, 3)."""
+        frames = np.empty((len(numbers), *self._episodes[0].frames.shape[1:]), dtype=np.uint8)
+        for row, number in enumerate(numbers):
+            which = int(np.searchsorted(self._ends, number, side="right"))
+            frame = int(number - self._ends[which] + len(self._episodes[which]) + 1)
+            frames[row] = self._episodes[which].frames[frame : frame + 1][0]
+        return torch.from_numpy(frames)
+
+    def batches(self, batch_size: int, rng: np.random.Generator) -> Iterator[Tensor]:
+        """Every frame once in random order; a last smaller batch is left out unless it is the only one."""
+        order = rng.permutation(len(self))
+        last = max(1, len(self) - batch_size + 1)
+        for first in range(0, last, batch_size):
+            yield self.take(order[first : first + batch_size].tolist())
+
+    def spread(self, count: int) -> Tensor:
+        """`count` frames evenly spaced over the pool."""
+        return self.take(np.linspace(0, len(self) - 1, min(count, len(self))).astype(int).tolist())

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mario_world_model.config import VAEConfig
+from mario_world_model.models.mdn_rnn import DEATH, FLAG
+from mario_world_model.models.vae import VAE, Posterior
+from mario_world_model.rollouts.dataset import Dataset
+from mario_world_model.rollouts.frames import FramePool
+from mario_world_model.rollouts.latents import LatentEpisode, encode_dataset
+from mario_world_model.rollouts.sequences import batches_of_epoch, collate, draw_starts, windows_of_epoch
+from tests.rollouts.episodes import made_up_episode
+
+
+def latent_episode(steps: int, first: float) -> LatentEpisode:
+    """Latents count up from `first`, so that a frame can be told from its latent; ends in death."""
+    mean = first + torch.arange(steps + 1.0).unsqueeze(1).repeat(1, 3)
+    endings = torch.zeros(steps, 2)
+    endings[-1, DEATH] = 1.0
+    return LatentEpisode(
+        Posterior(mean, torch.full_like(mean, -9.0)), torch.arange(steps) % 7, torch.ones(steps), endings
+    )
+
+
+def test_no_death_is_ever_dropped() -> None:
+    episodes = [latent_episode(steps, 0.0) for steps in (1, 7, 10, 11, 35)]
+    for epoch in range(5):
+        rng = np.random.default_rng(epoch)
+        batches = list(batches_of_epoch(episodes, 10, 3, rng))
+        assert sum(batch.endings[..., DEATH].sum().item() for batch in batches) >= len(episodes)
+        steps = sum(batch.mask.sum().item() for batch in batches)
+        assert steps >= sum(len(episode) for episode in episodes)
+
+
+def test_windows_are_cut_where_they_say_and_padding_is_masked() -> None:
+    episodes = [latent_episode(4, 100.0), latent_episode(30, 200.0)]
+    batch = collate(episodes, [(0, 0), (1, 5)], length=10)
+    assert batch.mask.sum(1).tolist() == [4.0, 10.0]
+    assert batch.posterior.mean[0, :5, 0].tolist() == [100, 101, 102, 103, 104]
+    assert batch.posterior.mean[1, :, 0].tolist() == list(range(205, 216))
+    assert batch.actions[1].tolist() == [step % 7 for step in range(5, 15)]
+    assert batch.endings[0, 3, DEATH] == 1
+    assert batch.endings[1].sum() == 0
+    assert not batch.rewards[0, 4:].any()
+
+
+def test_windows_stay_inside_their_episode() -> None:
+    episodes = [latent_episode(steps, 0.0) for steps in (3, 10, 47)]
+    for number, first in windows_of_epoch(episodes, 10, np.random.default_rng(0)):
+        assert 0 <= first <= max(0, len(episodes[number]) - 10)
+
+
+def test_starts_hold_the_steps_that_led_there() -> None:
+    episodes = [latent_episode(30, 1000.0 * (1 + number)) for number in range(6)]
+    starts = draw_starts(episodes, count=40, warmup=5, rng=np.random.default_rng(0))
+    assert len(starts) == 40
+    assert (starts.lengths == 0).sum() >= 5
+    for row in range(40):
+        length = int(starts.lengths[row])
+        real = starts.latents[row, 5 - length :, 0]
+        assert torch.equal(real, real[-1] - torch.arange(length, -1, -1.0))
+        frame = int(real[-1]) % 1000
+        assert frame < 30
+        assert length == min(frame, 5)
+        assert starts.actions[row, 5 - length :].tolist() == [step % 7 for step in range(frame - length, frame)]
+
+
+def test_latents_are_encoded_once_and_again_when_data_or_vae_change(tmp_path: Path) -> None:
+    vae = VAE(VAEConfig(latent_size=64, widths=(4, 4, 4))).eval()
+    episodes = [made_up_episode(0, steps=5), made_up_episode(1, steps=3, flag=True)]
+    dataset = Dataset(tmp_path / "d", episodes)
+    cpu = torch.device("cpu")
+    first = encode_dataset(dataset, vae, "v1", cpu)
+    cache = tmp_path / "d.latents.safetensors"
+    written = cache.stat().st_mtime_ns
+    again = encode_dataset(dataset, vae, "v1", cpu)
+    assert cache.stat().st_mtime_ns == written
+    for one, other, episode in zip(first, again, episodes, strict=True):
+        assert torch.equal(one.posterior.mean, other.posterior.mean)
+        with torch.inference_mode():
+            expected = vae.encode(torch.from_numpy(episode.frames[:])).mean
+        torch.testing.assert_close(one.posterior.mean, expected)
+    assert first[0].endings[-1, DEATH] == 1
+    assert first[1].endings[-1, FLAG] == 1
+    encode_dataset(dataset, vae, "v2", cpu)
+    assert cache.stat().st_mtime_ns > written
+    cache.write_bytes(b"damaged")
+    encode_dataset(Dataset(tmp_path / "d", episodes[:1]), vae, "v2", cpu)
+
+
+def test_the_frame_pool_gives_every_frame_once_an_epoch() -> None:
+    episodes = [made_up_episode(index, steps=steps) for index, steps in enumerate((3, 1, 8))]
+    pool = FramePool(episodes)
+    assert len(pool) == 4 + 2 + 9
+    every = torch.from_numpy(np.concatenate([episode.frames[:] for episode in episodes]))
+    assert torch.equal(pool.take(range(15)), every)
+    batches = list(pool.batches(5, np.random.default_rng(0)))
+    assert [len(batch) for batch in batches] == [5, 5, 5]
+    shown = {frame.numpy().tobytes() for batch in batches for frame in batch}
+    assert shown == {frame.numpy().tobytes() for frame in every}
+    assert len(list(pool.batches(100, np.random.default_rng(0)))) == 1
