@@ -1,0 +1,91 @@
+"""Episodes in the real game that are only scored: no frames are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mario_world_model.config import GameConfig
+from mario_world_model.emulation.truth import TRUTH_FIELDS
+from mario_world_model.policies.choice import PolicyChoice, build_policy
+from mario_world_model.policies.policy import Policy
+from mario_world_model.rollouts.play import play
+from mario_world_model.utils.environment import make_env
+from mario_world_model.utils.workers import run_tasks
+
+_X, _FLAG = TRUTH_FIELDS.index("x"), TRUTH_FIELDS.index("flag")
+
+
+@dataclass(frozen=True)
+class EpisodeScore:
+    """How one episode went."""
+
+    index: int
+    score: float
+    """Return: the sum of the environment's rewards."""
+    max_x: int
+    """Furthest position in pixels; the flag of 1-1 is at about 3,161."""
+    flag: bool
+    died: bool
+    steps: int
+    """Agent decisions."""
+    frames: int
+    """Emulator frames held by these decisions, at most."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    game: GameConfig
+    policy: PolicyChoice
+    seed: int
+    index: int
+    max_steps: int
+
+
+def evaluate_policy(
+    game: GameConfig, policy: PolicyChoice, episodes: int, seed: int, max_steps: int, workers: int
+) -> Iterator[EpisodeScore]:
+    """Yield the scores of episodes 0 … episodes − 1 under `seed`, as they finish."""
+    tasks = [_Task(game, policy, seed, index, max_steps) for index in range(episodes)]
+    for _, score in run_tasks(_play_task, tasks, workers):
+        yield score
+
+
+def _play_task(task: _Task) -> EpisodeScore:
+    policy = build_policy(task.policy, task.game.actions)
+    return score_episode(task.game, policy, task.seed, task.index, task.max_steps)
+
+
+def score_episode(
+    game: GameConfig,
+    policy: Policy,
+    seed: int,
+    index: int,
+    max_steps: int,
+    watch: Callable[[NDArray[np.uint8]], None] | None = None,
+) -> EpisodeScore:
+    """Play and score one episode in this process; `watch` is shown every screen."""
+    env = make_env(game)
+    total, furthest, steps = 0.0, 0, -1
+    try:
+        for moment in play(env, policy, seed, index, max_steps):
+            if watch is not None:
+                watch(moment.screen)
+            total += moment.reward
+            furthest = max(furthest, int(moment.truth[_X]))
+            steps += 1  # the first moment is the reset
+    finally:
+        env.close()
+    flag = moment.terminated and bool(moment.truth[_FLAG])
+    return EpisodeScore(
+        index=index,
+        score=total,
+        max_x=furthest,
+        flag=flag,
+        died=moment.terminated and not flag,
+        steps=steps,
+        frames=steps * game.frame_skip,
+    )

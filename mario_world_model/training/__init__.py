@@ -1,0 +1,1 @@
+"""The stages: collect, train each part, run them all."""

@@ -1,0 +1,112 @@
+"""Play an agent in the real game and report its score.
+
+    python -m mario_world_model.training.evaluate --vae checkpoints/vae_mario.pt \
+        --mdnrnn checkpoints/mdn_rnn_mario.pt --controller checkpoints/controller_mario.pt \
+        --env SuperMarioBros-1-1-v0 --episodes 10
+    python -m mario_world_model.training.evaluate --ppo checkpoints/ppo_mario \
+        --env SuperMarioBros-1-1-v0 --episodes 10
+
+What a trained agent has to beat:
+
+    python -m mario_world_model.training.evaluate --policy uniform --episodes 20
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from mario_world_model.command import run_command
+from mario_world_model.config import EvaluateConfig, GameConfig, to_plain
+from mario_world_model.emulation.rom import find_rom
+from mario_world_model.emulation.stages import parse_env_id
+from mario_world_model.errors import InputError
+from mario_world_model.evaluation.episodes import EpisodeScore, evaluate_policy
+from mario_world_model.evaluation.summary import Summary, describe, summarise
+from mario_world_model.evaluation.watch import record_episode, show_episode
+from mario_world_model.policies.choice import PolicyChoice, controls_of
+from mario_world_model.utils.atomic import written_whole
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found."""
+
+    summary: Summary
+    scores: list[EpisodeScore]
+    video: Path | None
+
+
+def evaluate(config: EvaluateConfig) -> Evaluation:
+    """Play the episodes of a configuration and write what it asks for."""
+    choice = choice_of(config)
+    game = config.game.with_controls(*controls_of(choice, GameConfig()))
+    find_rom(parse_env_id(game.env).mode, game.rom)
+    scores = []
+    with tqdm(total=config.episodes, unit="episode", disable=None, desc=choice.name) as bar:
+        for score in evaluate_policy(game, choice, config.episodes, config.seed, config.max_steps, config.workers):
+            scores.append(score)
+            bar.update()
+    scores.sort(key=lambda score: score.index)
+    evaluation = Evaluation(summarise(scores), scores, _watch(config, choice, game))
+    if config.output is not None:
+        content = {
+            "config": to_plain(config),
+            "summary": to_plain(evaluation.summary),
+            "episodes": [to_plain(score) for score in scores],
+        }
+        with written_whole(config.output) as temporary:
+            temporary.write_text(json.dumps(content, indent=2) + "\n")
+    return evaluation
+
+
+def choice_of(config: EvaluateConfig) -> PolicyChoice:
+    """The one agent that the flags name; InputError when they name none or several."""
+    parts = {"--vae": config.vae, "--mdnrnn": config.mdnrnn, "--controller": config.controller}
+    given = [flag for flag, path in parts.items() if path is not None]
+    agents = (bool(given), config.ppo is not None, config.policy is not None)
+    if sum(agents) != 1:
+        raise InputError(
+            "expected one agent: --vae, --mdnrnn and --controller, or --ppo, or --policy; "
+            f"found {sum(agents) or 'none'}"
+        )
+    if given and len(given) < len(parts):
+        missing = ", ".join(flag for flag in parts if flag not in given)
+        raise InputError(f"expected {missing} beside {', '.join(given)}, found nothing")
+    return PolicyChoice(
+        reference=config.policy,
+        ppo=config.ppo,
+        vae=config.vae,
+        mdnrnn=config.mdnrnn,
+        controller=config.controller,
+    )
+
+
+def _watch(config: EvaluateConfig, choice: PolicyChoice, game: GameConfig) -> Path | None:
+    """Show or record the first episode; returns the video's path if one was written."""
+    video = config.video
+    if config.render and not show_episode(game, choice, config.seed, 0, config.max_steps):
+        video = video or Path("logs") / f"{choice.name.replace(' ', '_')}.mp4"
+    if video is not None:
+        record_episode(video, game, choice, config.seed, 0, config.max_steps)
+    return video
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    return run_command(EvaluateConfig, _report, "mario-world-model evaluate", arguments)
+
+
+def _report(config: EvaluateConfig) -> None:
+    evaluation = evaluate(config)
+    print(describe(choice_of(config).name, evaluation.summary))
+    for path in filter(None, (evaluation.video, config.output)):
+        print(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,218 @@
+"""Train the MDN-RNN, M, on the latents of a data set.
+
+    python -m mario_world_model.training.train_mdn_rnn --dataset data/mario_rollouts.pkl \
+        --vae checkpoints/vae_mario.pt --epochs 30 --sequence-length 100 --output checkpoints/mdn_rnn_mario.pt
+
+A few minutes on a laptop:
+
+    python -m mario_world_model.training.train_mdn_rnn --preset demo
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from mario_world_model.checkpoints import SavedVAE, load_vae, load_world_model, save_mdn_rnn
+from mario_world_model.command import run_command
+from mario_world_model.config import TrainMDNRNNConfig, to_plain
+from mario_world_model.emulation.actions import ACTION_SETS
+from mario_world_model.errors import InputError
+from mario_world_model.evaluation.dream_beside_reality import filmstrip
+from mario_world_model.models.mdn_rnn import MDNRNN
+from mario_world_model.models.vae import Posterior
+from mario_world_model.models.world_model import WorldModel
+from mario_world_model.rollouts.dataset import Dataset, open_dataset
+from mario_world_model.rollouts.latents import LatentEpisode, encode_dataset
+from mario_world_model.rollouts.sequences import SequenceBatch, batches_of_epoch, collate, draw_starts
+from mario_world_model.training.budget import Budget
+from mario_world_model.training.mdn_rnn_loss import mdn_rnn_loss
+from mario_world_model.utils.devices import choose_device
+from mario_world_model.utils.seeding import stream, stream_seed, torch_stream
+from mario_world_model.utils.tracking import Tracker, save_config
+
+_WEIGHTS_STREAM, _BATCH_STREAM, _STARTS_STREAM, _HELD_OUT_STREAM = 20, 21, 22, 23
+_LOG_EVERY = 20
+_CHECKS = 10  # times that held-out sequences are looked at in a run
+
+
+@dataclass(frozen=True)
+class MDNRNNFigures:
+    """Held-out figures before the first and after the last update."""
+
+    loss_before: float
+    loss_after: float
+    death_recall: float
+    """Share of held-out deaths given a probability above one half one step ahead."""
+    false_alarms: float
+    """Per 1,000 survived steps."""
+
+
+def train_mdn_rnn(config: TrainMDNRNNConfig) -> MDNRNNFigures:
+    """Train M and write its checkpoint."""
+    device = choose_device(config.device)
+    dataset = open_dataset(config.dataset)
+    train, held_out = dataset.split()
+    saved_vae = load_vae(config.vae)
+    if saved_vae.controls != dataset.controls:
+        raise InputError(f"{config.vae}: expected a VAE for {dataset.controls}, found one for {saved_vae.controls}")
+    torch.manual_seed(stream_seed(config.seed, _WEIGHTS_STREAM))
+    network = _initial_network(config, saved_vae).to(device)
+    save_config(config.output, config)
+    episodes = encode_dataset(dataset, saved_vae.vae, saved_vae.fingerprint, device)
+    seen = [episodes[index] for index in train]
+    unseen = _unseen_batch([episodes[index] for index in held_out], config).to(device)
+    # Fixed noise, so that held-out figures of a run compare.
+    noise = torch.randn(
+        unseen.posterior.mean.shape,
+        generator=torch_stream(config.seed, device, _HELD_OUT_STREAM),
+        device=device,
+    )
+    windows = sum(-(-len(episode) // config.sequence_length) for episode in seen)
+    budget = Budget(config.epochs * -(-windows // config.batch_size), config.max_minutes)
+    optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    rewards = torch.cat([episode.rewards for episode in seen])
+    world_model = WorldModel(
+        vae=saved_vae.vae.to(device),
+        mdn_rnn=network,
+        controls=dataset.controls,
+        starts=draw_starts(seen, config.starts, config.warmup, stream(config.seed, _STARTS_STREAM)),
+        reward_bounds=(float(rewards.min()), float(rewards.max())),
+    )
+    update = check = 0
+    with (
+        Tracker(config.logs, "mdn_rnn", config) as tracker,
+        tqdm(
+            total=100,
+            unit="%",
+            disable=None,
+            desc="MDN-RNN",
+            bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}",
+        ) as bar,
+    ):
+        before = after = _held_out(network, unseen, noise, config)
+        tracker.scalars(0, **after)
+        for epoch in range(config.epochs):
+            rng = stream(config.seed, _BATCH_STREAM, epoch)
+            for batch in batches_of_epoch(seen, config.sequence_length, config.batch_size, rng):
+                for group in optimiser.param_groups:
+                    group["lr"] = config.learning_rate * budget.rate_scale(update)
+                loss = mdn_rnn_loss(network, batch.to(device), config)
+                if not bool(torch.isfinite(loss.total)):
+                    raise InputError(f"MDN-RNN: expected a finite loss, found {loss.total.item()} at update {update}")
+                optimiser.zero_grad(set_to_none=True)
+                loss.total.backward()
+                torch.nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)
+                optimiser.step()
+                update += 1
+                if update % _LOG_EVERY == 0:
+                    tracker.scalars(
+                        update,
+                        train__loss=loss.total.item(),
+                        train__latent=loss.latent.item(),
+                        train__reward=loss.reward.item(),
+                        train__ending=loss.ending.item(),
+                    )
+                    bar.n = round(100 * budget.progress(update))
+                    bar.set_postfix(
+                        loss=f"{loss.total.item():.3f}",
+                        held_out=f"{after['held_out__loss']:.3f}",
+                        epoch=epoch + 1,
+                    )
+                if budget.progress(update) * _CHECKS >= check + 1:
+                    check = int(budget.progress(update) * _CHECKS)
+                    after = _held_out(network, unseen, noise, config)
+                    tracker.scalars(update, **after)
+                    tracker.picture(update, "dream beside reality", _picture(world_model, dataset, held_out))
+                if budget.progress(update) >= 1.0:
+                    break
+            if budget.progress(update) >= 1.0:
+                break
+    figures = MDNRNNFigures(
+        before["held_out__loss"],
+        after["held_out__loss"],
+        after["held_out__death_recall"],
+        after["held_out__false_alarms_per_1000"],
+    )
+    provenance = {
+        "dataset": dataset.fingerprint,
+        "settings": to_plain(config),
+        "updates": update,
+        "held_out": dataclasses.asdict(figures),
+    }
+    save_mdn_rnn(config.output, world_model, saved_vae.fingerprint, provenance)
+    return figures
+
+
+def _initial_network(config: TrainMDNRNNConfig, saved_vae: SavedVAE) -> MDNRNN:
+    if config.init is None:
+        actions = len(ACTION_SETS[saved_vae.controls.actions])
+        return MDNRNN(config.model, saved_vae.vae.config.latent_size, actions)
+    return load_world_model(config.vae, config.init)[0].mdn_rnn.train()
+
+
+def _unseen_batch(episodes: Sequence[LatentEpisode], config: TrainMDNRNNConfig) -> SequenceBatch:
+    """Every held-out episode once, cut into windows that do not overlap."""
+    length = config.sequence_length
+    windows = [(number, first) for number, episode in enumerate(episodes) for first in range(0, len(episode), length)]
+    return collate(episodes, windows, length)
+
+
+@torch.no_grad()
+def _held_out(network: MDNRNN, batch: SequenceBatch, noise: Tensor, config: TrainMDNRNNConfig) -> dict[str, float]:
+    """Figures over all held-out windows, a training batch's worth at a time."""
+    parts = []
+    for first in range(0, len(batch.mask), config.batch_size):
+        rows = slice(first, first + config.batch_size)
+        part = SequenceBatch(
+            Posterior(batch.posterior.mean[rows], batch.posterior.log_variance[rows]),
+            batch.actions[rows],
+            batch.rewards[rows],
+            batch.endings[rows],
+            batch.mask[rows],
+        )
+        parts.append(mdn_rnn_loss(network, part, config, noise[rows]))
+    steps = sum(part.steps.item() for part in parts)
+    deaths = sum(part.deaths.item() for part in parts)
+
+    def mean(name: str) -> float:
+        return sum(float(getattr(part, name)) * part.steps.item() for part in parts) / steps
+
+    return {
+        "held_out__loss": mean("total"),
+        "held_out__latent": mean("latent"),
+        "held_out__reward": mean("reward"),
+        "held_out__ending": mean("ending"),
+        "held_out__death_recall": sum(part.death_hits.item() for part in parts) / max(1.0, deaths),
+        "held_out__false_alarms_per_1000": 1000 * sum(part.false_alarms.item() for part in parts) / (steps - deaths),
+    }
+
+
+def _picture(world_model: WorldModel, dataset: Dataset, held_out: Sequence[int]) -> NDArray[np.uint8]:
+    longest = max((dataset.episodes[index] for index in held_out), key=len)
+    return filmstrip(world_model, longest)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    return run_command(TrainMDNRNNConfig, _report, "mario-world-model train-mdn-rnn", arguments)
+
+
+def _report(config: TrainMDNRNNConfig) -> None:
+    figures = train_mdn_rnn(config)
+    print(
+        f"{config.output}: held-out loss {figures.loss_before:.3f} → {figures.loss_after:.3f}; one step ahead "
+        f"{figures.death_recall:.0%} of deaths seen, {figures.false_alarms:.1f} false alarms per 1,000 steps"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

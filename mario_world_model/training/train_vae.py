@@ -1,0 +1,158 @@
+"""Train the VAE, V, on the frames of a data set.
+
+    python -m mario_world_model.training.train_vae --dataset data/mario_rollouts.pkl \
+        --epochs 50 --batch-size 64 --output checkpoints/vae_mario.pt
+
+A few minutes on a laptop:
+
+    python -m mario_world_model.training.train_vae --preset demo
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from mario_world_model.checkpoints import load_vae, save_vae
+from mario_world_model.command import run_command
+from mario_world_model.config import TrainVAEConfig, to_plain
+from mario_world_model.errors import InputError
+from mario_world_model.models.vae import VAE, to_frames
+from mario_world_model.rollouts.dataset import Dataset, open_dataset
+from mario_world_model.rollouts.frames import FramePool
+from mario_world_model.training.budget import Budget
+from mario_world_model.utils.devices import choose_device
+from mario_world_model.utils.seeding import stream, stream_seed
+from mario_world_model.utils.tracking import Tracker, save_config
+from mario_world_model.utils.video import side_by_side
+
+_WEIGHTS_STREAM, _BATCH_STREAM = 10, 11
+_HELD_OUT_FRAMES = 1024  # enough for a PSNR steady to 0.1 dB
+_LOG_EVERY = 20
+
+
+@dataclass(frozen=True)
+class VAEFigures:
+    """Held-out figures before the first and after the last update."""
+
+    loss_before: float
+    loss_after: float
+    psnr_after: float
+
+
+def train_vae(config: TrainVAEConfig) -> VAEFigures:
+    """Train V and write its checkpoint."""
+    device = choose_device(config.device)
+    dataset = open_dataset(config.dataset)
+    train, held_out = dataset.split()
+    pool = FramePool([dataset.episodes[index] for index in train])
+    unseen = FramePool([dataset.episodes[index] for index in held_out]).spread(_HELD_OUT_FRAMES).to(device)
+    torch.manual_seed(stream_seed(config.seed, _WEIGHTS_STREAM))
+    vae = _initial_vae(config, dataset).to(device)
+    vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's overloads
+    optimiser = torch.optim.Adam(vae.parameters(), lr=config.learning_rate)
+    budget = Budget(config.epochs * max(1, len(pool) // config.batch_size), config.max_minutes)
+    save_config(config.output, config)
+    update = 0
+    with (
+        Tracker(config.logs, "vae", config) as tracker,
+        tqdm(
+            total=100,
+            unit="%",
+            disable=None,
+            desc="VAE",
+            bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}",
+        ) as bar,
+    ):
+        loss_before, psnr = _held_out(vae, unseen)
+        tracker.scalars(0, held_out__loss=loss_before, held_out__psnr=psnr)
+        for epoch in range(config.epochs):
+            for frames in pool.batches(config.batch_size, stream(config.seed, _BATCH_STREAM, epoch)):
+                for group in optimiser.param_groups:
+                    group["lr"] = config.learning_rate * budget.rate_scale(update)
+                loss = vae.loss(frames.to(device))
+                if not bool(torch.isfinite(loss.total)):
+                    raise InputError(f"VAE: expected a finite loss, found {loss.total.item()} at update {update}")
+                optimiser.zero_grad(set_to_none=True)
+                loss.total.backward()
+                optimiser.step()
+                update += 1
+                if update % _LOG_EVERY == 0:
+                    tracker.scalars(
+                        update,
+                        train__loss=loss.total.item(),
+                        train__psnr=loss.psnr().item(),
+                        train__kl=loss.kl.item(),
+                        train__frames=update * config.batch_size,
+                    )
+                    bar.n = round(100 * budget.progress(update))
+                    bar.set_postfix(psnr=f"{loss.psnr().item():.1f} dB", kl=f"{loss.kl.item():.0f}", epoch=epoch + 1)
+                if budget.progress(update) >= 1.0:
+                    break
+            loss_after, psnr = _held_out(vae, unseen)
+            tracker.scalars(update, held_out__loss=loss_after, held_out__psnr=psnr)
+            tracker.picture(update, "reconstructions", _picture(vae, unseen))
+            if budget.progress(update) >= 1.0:
+                break
+    figures = VAEFigures(loss_before, loss_after, psnr)
+    provenance = {
+        "dataset": dataset.fingerprint,
+        "settings": to_plain(config),
+        "updates": update,
+        "held_out": {"loss": figures.loss_after, "psnr": figures.psnr_after},
+    }
+    save_vae(config.output, vae, dataset.controls, provenance)
+    return figures
+
+
+def _initial_vae(config: TrainVAEConfig, dataset: Dataset) -> VAE:
+    if config.init is None:
+        return VAE(config.model)
+    saved = load_vae(config.init)
+    if saved.controls != dataset.controls:
+        raise InputError(f"{config.init}: expected a VAE for {dataset.controls}, found one for {saved.controls}")
+    return saved.vae.train()
+
+
+@torch.no_grad()
+def _held_out(vae: VAE, frames: Tensor) -> tuple[float, float]:
+    """Loss and PSNR of the posterior mean: without noise, so that runs compare."""
+    losses = [
+        vae.loss(part, torch.zeros(len(part), vae.config.latent_size, device=part.device)) for part in frames.split(256)
+    ]
+    return (
+        float(np.mean([loss.total.item() for loss in losses])),
+        float(np.mean([loss.psnr().item() for loss in losses])),
+    )
+
+
+@torch.no_grad()
+def _picture(vae: VAE, frames: Tensor, count: int = 8) -> NDArray[np.uint8]:
+    """Frames above their reconstructions, uint8 (128 + gap, …, 3)."""
+    chosen = frames[:: max(1, len(frames) // count)][:count]
+    again = to_frames(vae.decode(vae.encode(chosen).mean)).cpu().numpy()
+    columns = [np.concatenate(pair, axis=0) for pair in zip(chosen.cpu().numpy(), again, strict=True)]
+    return side_by_side(columns)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    return run_command(TrainVAEConfig, _report, "mario-world-model train-vae", arguments)
+
+
+def _report(config: TrainVAEConfig) -> None:
+    figures = train_vae(config)
+    print(
+        f"{config.output}: held-out loss {figures.loss_before:.0f} → {figures.loss_after:.0f}, "
+        f"PSNR {figures.psnr_after:.1f} dB"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
