@@ -63,7 +63,8 @@ def run_command(
     try:
         action(parse_flags(config_class, sys.argv[1:] if arguments is None else arguments, program))
     except InputError as mistake:
-        print(f"{program}: {mistake}", file=sys.stderr)
+        # What a library said may be part of it, over several lines.
+        print(f"{program}: {' '.join(str(mistake).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{program}: interrupted; what was finished is kept", file=sys.stderr)
@@ -71,4 +72,8 @@ def run_command(
     except BrokenPipeError:
         # The reader of a pipe (head, less) has left; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as fault:
+        # A full disk, a missing permission: the machine's answer, not a fault of the program.
+        print(f"{program}: {fault.filename or 'a file'}: {fault.strerror or fault}", file=sys.stderr)
+        return 2
     return 0

@@ -109,11 +109,10 @@ def _check_output(output: Path) -> None:
 def _open_partial(config: CollectConfig, first: int) -> Path:
     """The folder in which finished episodes wait; one of another configuration is refused."""
     partial = config.output.with_name(config.output.name + ".partial")
-    # The number of workers changes nothing that is collected.
-    same = {**to_plain(dataclasses.replace(config, workers=0)), "first": first}
     note = partial / "collection.json"
+    expected = note_of(config, first)
     if note.is_file():
-        found = json.loads(note.read_text())
+        same, found = json.loads(expected), json.loads(note.read_text())
         differing = [name for name in same if found.get(name) != same[name]]
         if differing:
             raise InputError(
@@ -123,10 +122,16 @@ def _open_partial(config: CollectConfig, first: int) -> Path:
         return partial
     try:
         partial.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps(same, indent=2) + "\n")
+        note.write_text(expected)
     except OSError as error:
         raise InputError(f"{partial}: cannot be written: {error.strerror}") from error
     return partial
+
+
+def note_of(config: CollectConfig, first: int) -> str:
+    """What tells one collection from another: its configuration, and the index of its first episode."""
+    # The number of workers changes nothing that is collected.
+    return json.dumps({**to_plain(dataclasses.replace(config, workers=0)), "first": first}, indent=2) + "\n"
 
 
 def _collect_episode(task: _Task) -> int:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 
 from mario_world_model.config import to_plain
+from mario_world_model.utils.atomic import written_whole
 
 
 class Tracker:
@@ -50,5 +51,5 @@ def save_config(output: Path, config: object) -> None:
     """Keep the merged configuration beside what it made, as <output>.json."""
     beside: Path = output.with_name(output.name + ".json")
     content: Any = {"stage": type(config).__name__, **to_plain(config)}
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    beside.write_text(json.dumps(content, indent=2) + "\n")
+    with written_whole(beside) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,141 @@
+"""Every mistake costs one clear line and exit status 2; nothing is half-written or overwritten."""
+
+from __future__ import annotations
+
+import dataclasses
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from mario_world_model import cli
+from mario_world_model.checkpoints import save_controller, save_mdn_rnn, save_vae
+from mario_world_model.config import ViewConfig
+from mario_world_model.models.agent import Agent
+from mario_world_model.models.controller import Controllers
+from mario_world_model.models.world_model import Controls, WorldModel
+from mario_world_model.rollouts.pickle_file import write_pickle
+from mario_world_model.utils.checkpoint import load_checkpoint
+from tests.rollouts.episodes import made_up_episode
+from tests.world import ACTIONS, small_world
+
+
+def save_world(folder: Path, world: WorldModel, prefix: str = "") -> None:
+    """V, M and C of a world as <prefix>v.pt, <prefix>m.pt and <prefix>c.pt."""
+    save_vae(folder / f"{prefix}v.pt", world.vae, world.controls, {})
+    fingerprint = load_checkpoint(folder / f"{prefix}v.pt", "vae").fingerprint
+    save_mdn_rnn(folder / f"{prefix}m.pt", world, fingerprint, {})
+    controller = Controllers(torch.zeros(1, ACTIONS, world.features), torch.zeros(1, ACTIONS), sampled=True)
+    fingerprint = load_checkpoint(folder / f"{prefix}m.pt", "mdn_rnn").fingerprint
+    save_controller(folder / f"{prefix}c.pt", Agent(world, controller), fingerprint, {})
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a sound world model, data set and strangers; commands run inside it."""
+    monkeypatch.chdir(tmp_path)
+    save_world(tmp_path, small_world())
+    save_world(tmp_path, small_world(latent_size=128), "big_")
+    save_world(tmp_path, small_world(hidden_size=16), "thin_")
+    other = dataclasses.replace(small_world(), controls=Controls("COMPLEX_MOVEMENT", 4, ViewConfig()))
+    save_vae(tmp_path / "complex_v.pt", other.vae, other.controls, {})
+    world = small_world()
+    with torch.no_grad():
+        world.vae.encoder[0].bias += 1.0  # type: ignore[operator, union-attr]
+    save_world(tmp_path, world, "moved_")
+    with torch.no_grad():
+        world.vae.encoder[0].bias[0] = torch.nan  # type: ignore[index, union-attr]
+    save_vae(tmp_path / "nan_v.pt", world.vae, world.controls, {})
+    write_pickle(tmp_path / "d.pkl", [made_up_episode(0), made_up_episode(1)])
+    write_pickle(tmp_path / "single.pkl", [made_up_episode(0)])
+    (tmp_path / "text.pt").write_text("not a checkpoint")
+    (tmp_path / "text.pkl").write_text("not a data set")
+    (tmp_path / "text.zip").write_text("not an archive")
+    with zipfile.ZipFile(tmp_path / "stranger.zip", "w") as archive:
+        archive.writestr("data", "{}")
+    (tmp_path / "wrong.nes").write_bytes(b"NES\x1a" + bytes(40_000))
+    torch.save({"weights": torch.zeros(3)}, tmp_path / "stranger.pt")
+    for name in ("kept.pt", "kept.pkl", "kept.zip"):
+        (tmp_path / name).write_text("what was here before")
+    return tmp_path
+
+
+WRITES = ("collect", "train-vae", "train-mdn-rnn", "train-controller", "ppo")
+V, M, C = "--vae v.pt", "--mdnrnn m.pt", "--controller c.pt"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("nonsense", "expected a command"),
+        ("collect --episodes 0", "episodes: expected at least 1, found 0"),
+        ("collect --episodes many", "many"),
+        ("collect --nonsense 1", "--nonsense"),
+        ("collect --preset nonsense", "--preset: expected one of default, demo, paper, debug"),
+        ("collect --sticky 1.5", "sticky: expected a probability in [0, 1), found 1.5"),
+        ("collect --env SuperMarioBros-9-9-v0", "env: expected SuperMarioBros-"),
+        ("collect --rom none.nes", "expected a file, found nothing at none.nes"),
+        ("collect --rom wrong.nes", "expected SHA-1"),
+        ("collect --actions NONSENSE", "NONSENSE"),
+        ("collect --policy nonsense", "--policy: expected uniform, biased, right"),
+        ("collect --policy c.pt", "expected --vae and --mdnrnn beside a controller"),
+        (f"collect --policy c.pt {V} {M} --actions RIGHT_ONLY", "expected an agent for RIGHT_ONLY"),
+        ("data info none.pkl", "expected a data set from data_collection, found no such file"),
+        ("data info text.pkl", "expected a pickled data set"),
+        ("train-vae --dataset none.pkl", "none.pkl: expected a data set"),
+        ("train-vae --dataset v.pt", "v.pt: expected a pickled data set"),
+        ("train-vae --dataset single.pkl", "expected at least 2 episodes"),
+        ("train-vae --dataset d.pkl --architecture grid --latent-size 30", "expected a multiple of 64"),
+        ("train-vae --dataset d.pkl --device cuda", "expected a device that is there (cpu), found cuda"),
+        ("train-vae --dataset d.pkl --learning-rate -1", "learning_rate: expected a number > 0"),
+        ("train-mdn-rnn --dataset d.pkl --vae none.pt", "none.pt: expected a vae checkpoint, found no such file"),
+        ("train-mdn-rnn --dataset d.pkl --vae text.pt", "text.pt: expected a vae checkpoint, found a file that is not"),
+        ("train-mdn-rnn --dataset d.pkl --vae stranger.pt", "expected a vae checkpoint of this project"),
+        ("train-mdn-rnn --dataset d.pkl --vae m.pt", "m.pt: expected a vae checkpoint, found a mdn_rnn checkpoint"),
+        ("train-mdn-rnn --dataset d.pkl --vae complex_v.pt", "complex_v.pt: expected a VAE for"),
+        ("train-mdn-rnn --dataset d.pkl --vae nan_v.pt", "expected finite numbers"),
+        (f"train-controller {V} --mdnrnn big_m.pt", "expected a MDN-RNN for 64 latents as in v.pt, found one for 128"),
+        (f"train-controller {V} --mdnrnn moved_m.pt", "found one trained on another VAE's"),
+        (f"train-controller --vae complex_v.pt {M}", "m.pt: actions: expected COMPLEX_MOVEMENT as in complex_v.pt"),
+        (f"train-controller {V} {M} --population-size 2", "population_size: expected at least 4, found 2"),
+        (f"train-controller {V} {M} --temperature -1", "temperature: expected 0 to 10, found -1.0"),
+        ("evaluate", "expected one agent"),
+        (f"evaluate {V}", "expected --mdnrnn, --controller beside --vae"),
+        (f"evaluate {V} {M} {C} --ppo text", "expected one agent"),
+        (f"evaluate {V} {M} --controller thin_c.pt", "hidden_size: expected 24 as in the MDN-RNN, found 16"),
+        (f"evaluate --vae thin_v.pt --mdnrnn thin_m.pt {C}", "hidden_size: expected 16 as in the MDN-RNN, found 24"),
+        ("evaluate --ppo none", "none.zip: expected a PPO checkpoint, found no such file"),
+        ("evaluate --ppo text", "text.zip: expected a PPO checkpoint, found a file that is not a .zip"),
+        ("evaluate --ppo stranger", "stranger.zip: expected a PPO checkpoint, found another archive"),
+        ("evaluate --policy right --env SuperMarioBros-1-1-v7", "env: expected SuperMarioBros-"),
+        ("ppo --batch-size 100 --rollout-steps 8 --environments 2", "batch_size: expected at most"),
+        ("ppo --env Pong-v0", "env: expected SuperMarioBros-"),
+        ("rom --rom wrong.nes", "expected SHA-1"),
+        ("run --rounds 0", "rounds: expected at least 1, found 0"),
+    ],
+)
+def test_one_line_and_status_two(there: Path, capsys: pytest.CaptureFixture[str], line: str, says: str) -> None:
+    before = snapshot(there)
+    command = line.split()[0]
+    kept = "kept.pkl" if command == "collect" else "kept.zip" if command == "ppo" else "kept.pt"
+    output = ["--output", kept] if command in WRITES else []
+    assert cli.main([*line.split(), *output]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert says in said.err
+    assert said.err.count("\n") == 1
+    assert "Traceback" not in said.err
+    assert snapshot(there) == before
+
+
+def snapshot(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_a_folder_that_cannot_be_written(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (there / "file").write_text("in the way")
+    assert cli.main("train-vae --preset debug --dataset d.pkl --output file/v.pt".split()) == 2
+    said = capsys.readouterr().err
+    assert "file/v.pt.json: cannot be written" in said
+    assert said.count("\n") == 1

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mario_world_model.config import CollectConfig, GameConfig
+from mario_world_model.errors import InputError
+from mario_world_model.rollouts.dataset import open_dataset
+from mario_world_model.training.data_collection import collect, note_of
+from mario_world_model.utils.environment import make_env
+from mario_world_model.utils.preprocessing import preprocess
+
+pytestmark = pytest.mark.usefixtures("rom")
+
+
+def small(output: Path, **changes: object) -> CollectConfig:
+    return dataclasses.replace(CollectConfig(episodes=3, max_steps=25, output=output, workers=2), **changes)
+
+
+def test_the_same_bytes_whatever_the_number_of_workers(tmp_path: Path) -> None:
+    collect(small(tmp_path / "one", workers=1))
+    collect(small(tmp_path / "two", workers=2))
+    for file in sorted((tmp_path / "one").iterdir()):
+        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
+    collect(small(tmp_path / "three.pkl"))
+    assert open_dataset(tmp_path / "three.pkl").fingerprint == open_dataset(tmp_path / "one").fingerprint
+
+
+def test_episodes_replay_from_their_actions(tmp_path: Path) -> None:
+    """Frames, rewards and truth are those of the game: playing the recorded actions again gives them again."""
+    config = small(tmp_path / "d", game=GameConfig(sticky=0.5, noops=0), episodes=1)
+    episode = open_dataset(collect(config)).episodes[0]
+    env = make_env(GameConfig(sticky=0.0, noops=0))
+    screen, _ = env.reset()
+    for step, action in enumerate(episode.actions):
+        assert np.array_equal(preprocess(screen, config.screen.view()), episode.frames[step : step + 1][0])
+        screen, reward, terminated, _, info = env.step(int(action))
+        assert reward == episode.rewards[step]
+        assert info["x_pos"] == episode.column("x")[step + 1]
+    assert terminated == episode.info.terminated
+    env.close()
+
+
+def test_an_interrupted_collection_goes_on(tmp_path: Path) -> None:
+    whole = open_dataset(collect(small(tmp_path / "whole")))
+    collect(small(tmp_path / "d", episodes=3))
+    # As if the power had gone after the second episode: two files wait, the data set is not there.
+    partial = tmp_path / "d.partial"
+    (tmp_path / "d").rename(partial)
+    (partial / "episode-000002.safetensors").unlink()
+    kept = (partial / "episode-000000.safetensors").stat().st_mtime_ns
+    (partial / "collection.json").write_text(note_of(small(tmp_path / "d"), first=0))
+    dataset = open_dataset(collect(small(tmp_path / "d")))
+    assert dataset.fingerprint == whole.fingerprint
+    assert (tmp_path / "d" / "episode-000000.safetensors").stat().st_mtime_ns == kept
+    assert not partial.exists()
+
+
+def test_the_rest_of_another_collection_is_not_mixed_in(tmp_path: Path) -> None:
+    (tmp_path / "d.partial").mkdir()
+    (tmp_path / "d.partial" / "collection.json").write_text(note_of(small(tmp_path / "d", seed=9), first=0))
+    with pytest.raises(InputError, match="found one with another seed"):
+        collect(small(tmp_path / "d"))
+
+
+def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("everything I have")
+    with pytest.raises(InputError, match=r"found thesis\.tex in it"):
+        collect(small(tmp_path))
+    assert (tmp_path / "thesis.tex").exists()
+
