@@ -252,11 +252,11 @@ class TrainMDNRNNConfig:
     """Sequences per update."""
     learning_rate: float = 1e-3
     """Adam's step size; falls to a tenth along a cosine."""
-    reward_weight: float = 1.0
+    reward_weight: float = 10.0
     """Weight of the squared error of the reward, in units of the largest reward of a frame (15)."""
     death_weight: float = 5.0
     """How much more a step that ends an episode counts in the loss than one that does not."""
-    ending_weight: float = 1.0
+    ending_weight: float = 5.0
     """Weight of the loss of the two endings, death and flag."""
     gradient_clip: float = 1.0
     """Largest norm of a gradient."""
@@ -264,6 +264,8 @@ class TrainMDNRNNConfig:
     """Real steps that fill the memory before a dream begins."""
     starts: int = 1024
     """Start states saved for dreams."""
+    newest: int = 0
+    """Episodes, the latest of the data set, from which half of the start states come; 0: no preference."""
     init: Path | None = None
     """MDN-RNN checkpoint to start from instead of random weights."""
     device: DeviceChoice = "auto"
@@ -282,6 +284,7 @@ class TrainMDNRNNConfig:
             _refuse_unless(getattr(self, name) >= 0, self, name, "a number ≥ 0")
         _refuse_unless(self.warmup >= 1, self, "warmup", "at least 1 step")
         _refuse_unless(self.starts >= 1, self, "starts", "at least 1")
+        _refuse_unless(self.newest >= 0, self, "newest", "0 or more")
 
 
 @dataclass(frozen=True)
@@ -290,11 +293,11 @@ class DreamConfig:
 
     temperature: float = 1.0
     """Scales the mixture's uncertainty (Ha & Schmidhuber 2018, section 4); 0: the likeliest path."""
-    horizon: int = 60
+    horizon: int = 24
     """Most steps of a dream."""
     dream_sticky: float = 0.25
     """Probability per dreamt step that the previous action is repeated."""
-    level_starts: float = 0.25
+    level_starts: float = 0.1
     """Share of dreams that begin where an episode begins."""
 
     def __post_init__(self) -> None:
@@ -325,9 +328,9 @@ class TrainControllerConfig:
     """Stop after the generation during which this much time has passed; 0: no limit."""
     population_size: int = 64
     """Candidates per generation."""
-    starts_per_candidate: int = 16
+    starts_per_candidate: int = 32
     """Dreams (or real episodes) that a candidate's fitness is the mean of; shared by a generation."""
-    sigma: float = 0.1
+    sigma: float = 0.05
     """CMA-ES's first step size."""
     game: OmitArgPrefixes[PlayConfig] = field(default_factory=PlayConfig)
     max_steps: int = 2500
@@ -454,9 +457,9 @@ class EvaluateConfig:
 class RunConfig:
     """Run the whole pipeline: collect, train all three parts, evaluate, and show the result.
 
-    The first round collects with the biased policy and trains V, M and C. Every further round collects
-    with the controller of the round before, trains M on over all data, and evolves C on in the new
-    dream. The stages take their hyper-parameters from the preset; run them one by one to change one.
+    V is trained once, on episodes of the collection's policy. Every round trains M on over all data,
+    evolves C on in its dream, and adds episodes of the new controller to the data set. The stages take
+    their hyper-parameters from the preset; run them one by one to change one.
     """
 
     preset: PresetName = "default"
@@ -465,9 +468,13 @@ class RunConfig:
     """Folder for the data set, the checkpoints, the logs, the videos and the summary."""
     game: OmitArgPrefixes[GameConfig] = field(default_factory=GameConfig)
     rounds: int = 3
-    """Times to collect, train and evolve."""
+    """Times to train M, evolve C and collect with it."""
     round_episodes: int = 60
-    """Episodes that a controller adds to the data set in every round after the first."""
+    """Episodes that the controller of every round adds to the data set."""
+    round_max_steps: int = 300
+    """Most steps of these; one that stands before a pipe has nothing new to show for longer."""
+    round_share: float = 0.4
+    """Epochs, generations and minutes of a later round, as a share of the first round's."""
     workers: int = 0
     """Emulator processes; 0: one per core."""
     device: DeviceChoice = "auto"
@@ -478,6 +485,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         _refuse_unless(self.rounds >= 1, self, "rounds", "at least 1")
         _refuse_unless(self.round_episodes >= 1, self, "round_episodes", "at least 1")
+        _refuse_unless(self.round_max_steps >= 1, self, "round_max_steps", "at least 1")
+        _refuse_unless(0.0 < self.round_share <= 1.0, self, "round_share", "a share in (0, 1]")
         _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
         _refuse_unless(self.seed >= 0, self, "seed", "0 or more")
 
@@ -498,14 +507,26 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
     "default": {},
     # A world model of 1-1 in about eight minutes on two cores.
     "demo": {
-        CollectConfig: {"episodes": 120, "max_steps": 400},
+        CollectConfig: {"episodes": 180, "max_steps": 400},
         VAEConfig: {"latent_size": 128},
-        TrainVAEConfig: {"epochs": 100, "max_minutes": 2.0},
+        TrainVAEConfig: {"epochs": 100, "max_minutes": 1.5, "learning_rate": 3e-3},
         MDNRNNConfig: {"hidden_size": 256},
-        TrainMDNRNNConfig: {"epochs": 1000, "max_minutes": 1.75, "sequence_length": 50, "batch_size": 32},
-        TrainControllerConfig: {"iterations": 1000, "max_minutes": 1.75},
+        TrainMDNRNNConfig: {
+            "epochs": 1000,
+            "max_minutes": 1.0,
+            "sequence_length": 50,
+            "batch_size": 32,
+            "learning_rate": 2e-3,
+        },
+        TrainControllerConfig: {"iterations": 1000, "max_minutes": 0.75},
         EvaluateConfig: {"episodes": 20, "max_steps": 600},
-        RunConfig: {"output": Path("demo"), "rounds": 2, "round_episodes": 40},
+        RunConfig: {
+            "output": Path("demo"),
+            "rounds": 4,
+            "round_episodes": 24,
+            "round_max_steps": 250,
+            "round_share": 0.6,
+        },
     },
     # The networks of Ha & Schmidhuber (2018); data and game stay ours.
     "paper": {
@@ -517,8 +538,15 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
         },
         TrainVAEConfig: {"epochs": 10, "batch_size": 100, "learning_rate": 1e-4},
         MDNRNNConfig: {"hidden_size": 256, "joint": False, "residual": False},
-        TrainMDNRNNConfig: {"epochs": 20, "batch_size": 100, "death_weight": 1.0},
-        TrainControllerConfig: {"iterations": 1800, "sampled": False},
+        TrainMDNRNNConfig: {
+            "epochs": 20,
+            "batch_size": 100,
+            "death_weight": 1.0,
+            "ending_weight": 1.0,
+            "reward_weight": 1.0,
+        },
+        DreamConfig: {"horizon": 1000, "level_starts": 1.0},
+        TrainControllerConfig: {"iterations": 1800, "starts_per_candidate": 16, "sampled": False},
     },
     # Seconds, not results: to see that everything runs.
     "debug": {
@@ -537,7 +565,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "update_epochs": 1,
         },
         EvaluateConfig: {"episodes": 2, "max_steps": 40},
-        RunConfig: {"rounds": 2, "round_episodes": 2},
+        RunConfig: {"rounds": 2, "round_episodes": 2, "round_max_steps": 40},
     },
 }
 
@@ -564,7 +592,7 @@ def to_plain(config: object) -> Any:
     """A configuration as dicts, lists, strings and numbers, for JSON and for checkpoints."""
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
         return {item.name: to_plain(getattr(config, item.name)) for item in dataclasses.fields(config)}
-    if isinstance(config, tuple):
+    if isinstance(config, (list, tuple)):
         return [to_plain(value) for value in config]
     return str(config) if isinstance(config, Path) else config
 

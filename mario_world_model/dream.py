@@ -11,7 +11,7 @@ from torch import Tensor
 from mario_world_model.config import DreamConfig
 from mario_world_model.models.controller import Controllers
 from mario_world_model.models.mdn_rnn import DEATH, FLAG, Memory
-from mario_world_model.models.mixture import draw_gumbel, draw_noise
+from mario_world_model.models.mixture import MixtureNoise, draw_gumbel, draw_noise
 from mario_world_model.models.world_model import Starts, WorldModel
 
 _AS_GOOD_AS_DEAD = 1e-3  # chance of having lived below which the rest of a dream cannot matter
@@ -77,18 +77,19 @@ class Dream:
         """
         situation = self._now()
         actions = self._stick(actions).flatten()
-        prediction, memory = self.world_model.step(situation.latents, actions, situation.memory)
         network = self.world_model.mdn_rnn
         noise = draw_noise((self.starts,), network.config.mixtures, network.choices, network.latent_size, self._luck)
-        shared = type(noise)(noise.gumbel.repeat(self.candidates, 1, 1), noise.normal.repeat(self.candidates, 1))
-        latents = prediction.latent.sample(shared, self.config.temperature)
-        odds = self._by_candidate(torch.sigmoid(prediction.ending_logits))
+        shared = MixtureNoise(noise.gumbel.repeat(self.candidates, 1, 1), noise.normal.repeat(self.candidates, 1))
+        imagined, memory = self.world_model.imagine(
+            situation.latents, actions, situation.memory, shared, self.config.temperature
+        )
+        odds = self._by_candidate(torch.sigmoid(imagined.ending_logits))
         lives = 1.0 - odds.sum(dim=-1).clamp(max=1.0)
         if not self.weighed:
             lives = (torch.rand(self.starts, generator=self._luck, device=odds.device) < lives).float()
-        reward = self._by_candidate(prediction.reward.clamp(*self.world_model.reward_bounds)) * situation.alive
+        reward = self._by_candidate(imagined.reward.clamp(*self.world_model.reward_bounds)) * situation.alive
         alive = situation.alive * lives
-        self._situation = _Situation(latents, memory, actions, alive, situation.steps + 1)
+        self._situation = _Situation(imagined.latents, memory, actions, alive, situation.steps + 1)
         terminated = alive < _AS_GOOD_AS_DEAD
         truncated = ~terminated & (self._situation.steps >= self.config.horizon)
         info = {"death": odds[..., DEATH], "flag": odds[..., FLAG]}

@@ -59,7 +59,7 @@ def test_dream_and_agent_keep_the_same_memory() -> None:
         frame = world.decode(latents)
         seen = world.encode(frame)
         action = agent.act(frame[0].numpy())
-        _, memory = world.step(seen, torch.tensor([action]), memory)
+        memory = world.remember(seen, torch.tensor([action]), memory)
         torch.testing.assert_close(agent._memory.hidden, memory.hidden, rtol=1e-5, atol=1e-5)
         latents = seen
 

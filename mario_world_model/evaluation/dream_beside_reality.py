@@ -46,9 +46,10 @@ def compare(
     network = world_model.mdn_rnn
     dreamt = [latents[first : first + 1]]
     for step in range(first, last):
-        prediction, memory = world_model.step(dreamt[-1], actions[step : step + 1], memory)
         noise = draw_noise((1,), network.config.mixtures, network.choices, network.latent_size, luck)
-        dreamt.append(prediction.latent.sample(noise, temperature))
+        action = actions[step : step + 1]
+        imagined, memory = world_model.imagine(dreamt[-1], action, memory, noise, temperature)
+        dreamt.append(imagined.latents)
     return Comparison(
         reality=reality[first:],
         reconstruction=world_model.decode(latents[first:]).cpu().numpy(),
@@ -56,11 +57,9 @@ def compare(
     )
 
 
-def filmstrip(world_model: WorldModel, episode: Episode, first: int | None = None, scale: int = 2) -> Frames:
-    """Reality above the dream at growing distances from where the dream began, uint8 (H, W, 3)."""
-    steps = _STRIP_STEPS[-1]
-    begin = max(0, min(len(episode) // 3, len(episode) - steps)) if first is None else first
-    seen = compare(world_model, episode, begin, steps, temperature=0.0, seed=0)
+def filmstrip(world_model: WorldModel, episode: Episode, scale: int = 2) -> Frames:
+    """Reality above the dream, at growing distances from the first frame of an episode, uint8 (H, W, 3)."""
+    seen = compare(world_model, episode, 0, _STRIP_STEPS[-1], temperature=0.0, seed=0)
     columns = [
         np.concatenate([enlarge(seen.reality[step], scale), enlarge(seen.dream[step], scale)])
         for step in _STRIP_STEPS

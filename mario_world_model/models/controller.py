@@ -7,10 +7,30 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+_LEAST_SPREAD = 0.1
+
 
 def parameter_count(features: int, actions: int) -> int:
     """Numbers in a controller: one row of weights and one bias per action."""
     return (features + 1) * actions
+
+
+@dataclass(frozen=True)
+class FeatureScaling:
+    """Centre and spread of features over real situations, both (F,).
+
+    Evolution moves in scaled coordinates, where a step means as much along every feature, and a
+    weight does not favour an action everywhere (Mania et al. 2018, section 3.2). The memory's units
+    vary ten times less than latents do and would hardly be explored otherwise.
+    """
+
+    centre: Tensor
+    spread: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor) -> FeatureScaling:
+        """From features (N, F); spreads have a floor, below which a latent is but its own noise."""
+        return cls(features.mean(dim=0), features.std(dim=0).clamp(min=_LEAST_SPREAD))
 
 
 @dataclass(frozen=True)
@@ -42,6 +62,22 @@ class Controllers:
         """Controllers from parameter vectors (P, (F + 1)·A), the form in which CMA-ES moves them."""
         weight = vectors[:, : features * actions].reshape(-1, actions, features)
         return cls(weight.contiguous(), vectors[:, features * actions :].contiguous(), sampled)
+
+    def member(self, index: int) -> Controllers:
+        """One of them, as a population of one."""
+        return Controllers(self.weight[index : index + 1], self.bias[index : index + 1], self.sampled)
+
+    def to(self, device: torch.device) -> Controllers:
+        return Controllers(self.weight.to(device), self.bias.to(device), self.sampled)
+
+    def after(self, scaling: FeatureScaling) -> Controllers:
+        """Controllers of raw features that act as these do on scaled ones; still linear."""
+        weight = self.weight / scaling.spread
+        return Controllers(weight, self.bias - weight @ scaling.centre, self.sampled)
+
+    def before(self, scaling: FeatureScaling) -> Controllers:
+        """The inverse of `after`: controllers of scaled features that act as these do on raw ones."""
+        return Controllers(self.weight * scaling.spread, self.bias + self.weight @ scaling.centre, self.sampled)
 
     def to_vectors(self) -> Tensor:
         """The inverse of `from_vectors`, (P, (F + 1)·A)."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mario_world_model.config import MDNRNNConfig
-from mario_world_model.models.mixture import Mixture
+from mario_world_model.models.mixture import Mixture, MixtureNoise, choose_component, sample_gaussian
 
 # Rewards are predicted in units of the largest a frame can give, so that the loss is of order one.
 REWARD_UNIT = 15.0
@@ -39,6 +39,18 @@ class Prediction:
     """Reward of the step, (B, T), in the environment's units."""
     ending_logits: Tensor
     """Log odds that the step ends in death [..., 0] or at the flag [..., 1], (B, T, 2)."""
+
+
+@dataclass(frozen=True)
+class Imagined:
+    """One sampled step of B dreams."""
+
+    latents: Tensor
+    """Next latents, (B, Z)."""
+    reward: Tensor
+    """(B,), in the environment's units."""
+    ending_logits: Tensor
+    """(B, 2), as in `Prediction`."""
 
 
 class MDNRNN(nn.Module):
@@ -78,16 +90,46 @@ class MDNRNN(nn.Module):
         `latents` anchor the means when the model predicts changes (config.residual): it is here,
         and nowhere else, that a change becomes a latent.
         """
-        raw = self.mixture_head(hidden).unflatten(-1, (self.config.mixtures, self.choices + 2 * self.latent_size))
-        raw_pi, raw_mean, raw_sigma = raw.split([self.choices, self.latent_size, self.latent_size], dim=-1)
+        raw = self.mixture_head(hidden).unflatten(-1, (self.config.mixtures, self._rows))
+        mean, log_sigma = self._gaussian(raw[..., self.choices :], latents.unsqueeze(-2))
+        mixture = Mixture(functional.log_softmax(raw[..., : self.choices], dim=-2), mean, log_sigma)
+        return Prediction(mixture, *self._reward_and_ending(hidden))
+
+    def imagine(self, hidden: Tensor, latents: Tensor, noise: MixtureNoise, temperature: float) -> Imagined:
+        """Sample the step after hidden states (B, H) in latents (B, Z).
+
+        The same as sampling from `predict`, but a joint mixture's component is drawn first and the
+        others are never computed, which spares most of the head's products.
+        """
+        if not self.config.joint:
+            prediction = self.predict(hidden, latents)
+            sample = prediction.latent.sample(noise, temperature)
+            return Imagined(sample, prediction.reward, prediction.ending_logits)
+        weight = self.mixture_head.weight.view(self.config.mixtures, self._rows, -1)
+        bias = self.mixture_head.bias.view(self.config.mixtures, self._rows)
+        log_pi = functional.log_softmax(hidden @ weight[:, 0].T + bias[:, 0], dim=-1)
+        component = choose_component(log_pi.unsqueeze(-1), noise, temperature).flatten()
+        raw = hidden.new_empty(len(hidden), 2 * self.latent_size)
+        for number in range(self.config.mixtures):
+            rows = (component == number).nonzero().squeeze(-1)
+            raw[rows] = torch.addmm(bias[number, 1:], hidden[rows], weight[number, 1:].T)
+        sample = sample_gaussian(*self._gaussian(raw, latents), noise, temperature)
+        return Imagined(sample, *self._reward_and_ending(hidden))
+
+    @property
+    def _rows(self) -> int:
+        """Numbers that the head gives for one component: its weight, means and deviations."""
+        return self.choices + 2 * self.latent_size
+
+    def _gaussian(self, raw: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and log deviations (..., Z) from what the head gives (..., 2·Z)."""
+        raw_mean, raw_sigma = raw.split(self.latent_size, dim=-1)
         mean = raw_mean.clamp(-_MEAN_BOUND, _MEAN_BOUND)
         if self.config.residual:
-            mean = mean + latents.unsqueeze(-2)
+            mean = mean + latents
         low, high = _LOG_SIGMA_BOUNDS
-        mixture = Mixture(
-            log_pi=functional.log_softmax(raw_pi, dim=-2),
-            mean=mean,
-            log_sigma=low + (high - low) * torch.sigmoid(raw_sigma),
-        )
+        return mean, low + (high - low) * torch.sigmoid(raw_sigma)
+
+    def _reward_and_ending(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         step = self.step_head(hidden)
-        return Prediction(latent=mixture, reward=step[..., 0] * REWARD_UNIT, ending_logits=step[..., 1:])
+        return step[..., 0] * REWARD_UNIT, step[..., 1:]

@@ -54,13 +54,10 @@ class Mixture:
         τ divides the log weights and multiplies the variances; τ = 0 takes the mean of the
         likeliest component.
         """
-        scores = self.log_pi if temperature == 0.0 else self.log_pi / temperature + noise.gumbel
-        component = scores.argmax(dim=-2, keepdim=True)
+        component = choose_component(self.log_pi, noise, temperature)
         mean = torch.take_along_dim(self.mean, component, dim=-2).squeeze(-2)
-        if temperature == 0.0:
-            return mean
         log_sigma = torch.take_along_dim(self.log_sigma, component, dim=-2).squeeze(-2)
-        return mean + math.sqrt(temperature) * torch.exp(log_sigma) * noise.normal
+        return sample_gaussian(mean, log_sigma, noise, temperature)
 
     def entropy_of_weights(self) -> Tensor:
         """Entropy of the component weights in nats, (..., G); 0 when the mixture has collapsed."""
@@ -69,6 +66,19 @@ class Mixture:
     @property
     def joint(self) -> bool:
         return self.log_pi.shape[-1] == 1 and self.mean.shape[-1] != 1
+
+
+def choose_component(log_pi: Tensor, noise: MixtureNoise, temperature: float) -> Tensor:
+    """Component int64 (..., 1, G) drawn by log weights (..., K, G) at a temperature; the likeliest at 0."""
+    scores = log_pi if temperature == 0.0 else log_pi / temperature + noise.gumbel
+    return scores.argmax(dim=-2, keepdim=True)
+
+
+def sample_gaussian(mean: Tensor, log_sigma: Tensor, noise: MixtureNoise, temperature: float) -> Tensor:
+    """A sample (..., Z) of one component at a temperature; its mean at 0."""
+    if temperature == 0.0:
+        return mean
+    return mean + math.sqrt(temperature) * torch.exp(log_sigma) * noise.normal
 
 
 def draw_noise(

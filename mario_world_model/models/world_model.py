@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from mario_world_model.config import ActionSet, ViewConfig
-from mario_world_model.models.mdn_rnn import MDNRNN, Memory, Prediction
+from mario_world_model.models.mdn_rnn import MDNRNN, Imagined, Memory
+from mario_world_model.models.mixture import MixtureNoise
 from mario_world_model.models.vae import VAE, to_frames
 
 
@@ -77,10 +78,12 @@ class WorldModel:
         """Frames uint8 (B, 64, 64, 3) of latents (B, Z)."""
         return to_frames(self.vae.decode(latents))
 
-    def step(self, latents: Tensor, actions: Tensor, memory: Memory) -> tuple[Prediction, Memory]:
-        """Take actions int64 (B,) in latents (B, Z): what M expects, leading shape (B,), and its new memory."""
+    def imagine(
+        self, latents: Tensor, actions: Tensor, memory: Memory, noise: MixtureNoise, temperature: float
+    ) -> tuple[Imagined, Memory]:
+        """Take actions int64 (B,) in latents (B, Z): one sampled step, and the memory after it."""
         memory = self.remember(latents, actions, memory)
-        return self.mdn_rnn.predict(memory.hidden, latents), memory
+        return self.mdn_rnn.imagine(memory.hidden, latents, noise, temperature), memory
 
     def remember(self, latents: Tensor, actions: Tensor, memory: Memory) -> Memory:
         """The memory after taking actions int64 (B,) in latents (B, Z), without a prediction."""

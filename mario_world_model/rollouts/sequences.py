@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from mario_world_model.models.mdn_rnn import DEATH
 from mario_world_model.models.vae import Posterior
 from mario_world_model.models.world_model import Starts
 from mario_world_model.rollouts.latents import LatentEpisode
@@ -88,29 +90,51 @@ def collate(episodes: Sequence[LatentEpisode], windows: Sequence[tuple[int, int]
     return SequenceBatch(Posterior(mean, log_variance), actions, rewards, endings, mask)
 
 
-def draw_starts(episodes: Sequence[LatentEpisode], count: int, warmup: int, rng: np.random.Generator) -> Starts:
-    """Situations for dreams to begin from: the first frame of episodes, and frames drawn from everywhere.
+_FIRST_FRAMES = 1 / 8
+_BEFORE_DEATHS = 1 / 2
+_REACH = 24  # steps before a death within which a controller can still do something about it
 
-    At most an eighth are first frames, since these are nearly alike. No dream begins in the frame
-    that ended an episode.
+
+def draw_starts(
+    episodes: Sequence[LatentEpisode], count: int, warmup: int, rng: np.random.Generator, newest: int = 0
+) -> Starts:
+    """Situations for dreams to begin from, with the steps that led there.
+
+    At most an eighth are first frames of episodes, since these are nearly alike; half are frames from
+    which Mario died within 24 steps, since what kills him is then in sight and a dream need not make it
+    up; the others come from everywhere. No dream begins in the frame that ended an episode.
+
+    The last `newest` episodes, those of the present controller, give half of all situations but the
+    first frames: where it gets to and what it fails at is where it has to improve.
     """
-    latent_size = episodes[0].posterior.mean.shape[1]
-    steps = np.array([len(episode) for episode in episodes])
-    firsts = min(len(episodes), max(1, count // 8))
-    numbers = np.concatenate(
-        [
-            rng.permutation(len(episodes))[:firsts],
-            rng.choice(len(episodes), count - firsts, p=steps / steps.sum()),
-        ]
-    )
-    latents = torch.zeros(len(numbers), warmup + 1, latent_size)
-    actions = torch.zeros(len(numbers), warmup, dtype=torch.int64)
-    lengths = torch.zeros(len(numbers), dtype=torch.int64)
-    for row, number in enumerate(numbers):
-        episode = episodes[number]
-        frame = 0 if row < firsts else int(rng.integers(len(episode)))
+    steps = np.array([len(episode) for episode in episodes], dtype=np.float64)
+    died = np.array([bool(episode.endings[-1, DEATH]) for episode in episodes], dtype=np.float64)
+    firsts = min(len(episodes), max(1, round(count * _FIRST_FRAMES)))
+    before_deaths = round(count * _BEFORE_DEATHS) if died.any() else 0
+    situations = [(int(number), 0) for number in rng.permutation(len(episodes))[:firsts]]
+    for number in _draw_episodes(died, newest, before_deaths, rng):
+        reach = min(_REACH, len(episodes[number]))
+        situations.append((number, len(episodes[number]) - 1 - int(rng.integers(reach))))
+    anywhere = _draw_episodes(steps, newest, max(0, count - len(situations)), rng)
+    situations += [(number, int(rng.integers(len(episodes[number])))) for number in anywhere]
+    latents = torch.zeros(len(situations), warmup + 1, episodes[0].posterior.mean.shape[1])
+    actions = torch.zeros(len(situations), warmup, dtype=torch.int64)
+    lengths = torch.zeros(len(situations), dtype=torch.int64)
+    for row, (number, frame) in enumerate(situations):
         length = min(frame, warmup)
+        episode = episodes[number]
         latents[row, warmup - length :] = episode.posterior.mean[frame - length : frame + 1]
         actions[row, warmup - length :] = episode.actions[frame - length : frame]
         lengths[row] = length
     return Starts(latents, actions, lengths)
+
+
+def _draw_episodes(weight: NDArray[np.float64], newest: int, count: int, rng: np.random.Generator) -> list[int]:
+    """Draw episodes by weight, half of them from the last `newest` where these have any weight."""
+    if not count:
+        return []
+    shares = weight / weight.sum()
+    recent = np.where(np.arange(len(weight)) >= len(weight) - newest, weight, 0.0)
+    if recent.any():
+        shares = 0.5 * shares + 0.5 * recent / recent.sum()
+    return [int(number) for number in rng.choice(len(weight), count, p=shares)]

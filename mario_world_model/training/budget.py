@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
+
+from tqdm import tqdm
 
 
 class Budget:
@@ -21,6 +24,16 @@ class Budget:
             share = max(share, (time.monotonic() - self._begun) / self._seconds)
         return min(1.0, share)
 
+    def per_second(self, units: int) -> float:
+        """Units done so far, a second."""
+        return units / max(1e-9, time.monotonic() - self._begun)
+
     def rate_scale(self, update: int) -> float:
         """Factor of the learning rate: a cosine from 1 to 0.1 over the run."""
         return 0.55 + 0.45 * math.cos(math.pi * self.progress(update))
+
+
+def percent_bar(title: str) -> Any:
+    """A progress bar from 0 to 100 with the time left; quiet where the output is not a terminal."""
+    layout = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
+    return tqdm(total=100, unit="%", disable=None, desc=title, bar_format=layout)

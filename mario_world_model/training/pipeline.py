@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import shutil
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import imageio.v3 as iio
+import numpy as np
 
 from mario_world_model.checkpoints import load_world_model
 from mario_world_model.command import run_command
@@ -29,11 +33,13 @@ from mario_world_model.config import (
 from mario_world_model.evaluation.dream_beside_reality import compare, filmstrip, video_frames
 from mario_world_model.evaluation.summary import Summary, describe
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
+from mario_world_model.rollouts.episode import Episode
 from mario_world_model.training.data_collection import collect
 from mario_world_model.training.evaluate import evaluate
 from mario_world_model.training.train_controller import ControllerFigures, train_controller
 from mario_world_model.training.train_mdn_rnn import MDNRNNFigures, train_mdn_rnn
 from mario_world_model.training.train_vae import VAEFigures, train_vae
+from mario_world_model.utils.atomic import written_whole
 from mario_world_model.utils.tracking import save_config
 from mario_world_model.utils.video import write_video
 
@@ -46,9 +52,14 @@ class Round:
     """What one round gave."""
 
     episodes: int
+    """Real episodes collected so far, those of this round's controller included."""
     steps: int
+    """Agent steps in them."""
     mdn_rnn: MDNRNNFigures
     controller: ControllerFigures
+    real_score: float
+    """Mean score of this round's controller in the episodes that it added to the data set."""
+    real_max_x: float
     seconds: float
 
 
@@ -58,9 +69,19 @@ class Result:
 
     vae: VAEFigures
     rounds: list[Round]
+    best_round: int
     agent: Summary
     random: Summary
     seconds: float
+
+
+class _Parts:
+    """Where V, M and C of a round, or of the whole run, are."""
+
+    def __init__(self, vae: Path, folder: Path) -> None:
+        self.vae = vae
+        self.mdnrnn = folder / "mdn_rnn_mario.pt"
+        self.controller = folder / "controller_mario.pt"
 
 
 class _Run:
@@ -70,41 +91,39 @@ class _Run:
         self.config = config
         self.folder = config.output
         self.dataset = config.output / "rollouts"
-        self.vae = config.output / "vae_mario.pt"
-        self.mdnrnn = config.output / "mdn_rnn_mario.pt"
-        self.controller = config.output / "controller_mario.pt"
         self.logs = config.output / "logs"
-        self._play = PlayConfig(
-            **{item.name: getattr(config.game, item.name) for item in dataclasses.fields(PlayConfig)}
-        )
+        self.result = _Parts(config.output / "vae_mario.pt", config.output)
+        play = {item.name: getattr(config.game, item.name) for item in dataclasses.fields(PlayConfig)}
+        self._play = PlayConfig(**play)
 
-    def collect(self, number: int) -> Dataset:
-        """Round 0 plays the preset's policy, later rounds the controller so far."""
+    def parts(self, number: int) -> _Parts:
+        """V is the same in all rounds; M and C are kept of each."""
+        return _Parts(self.result.vae, self.folder / f"round-{number + 1}")
+
+    def collect_base(self) -> None:
+        """The first episodes, by the preset's policy."""
+        collect(self._collection())
+
+    def collect_with(self, number: int) -> Dataset:
+        """Add episodes of a round's controller; returns the whole data set."""
+        parts = self.parts(number)
         config = dataclasses.replace(
-            preset_config(CollectConfig, self.config.preset),
-            game=self.config.game,
-            output=self.dataset,
-            workers=self.config.workers,
-            seed=self.config.seed,
+            self._collection(),
+            policy=str(parts.controller),
+            vae=parts.vae,
+            mdnrnn=parts.mdnrnn,
+            episodes=self.config.round_episodes,
+            max_steps=self.config.round_max_steps,
+            append=True,
         )
-        if number:
-            config = dataclasses.replace(
-                config,
-                policy=str(self.controller),
-                vae=self.vae,
-                mdnrnn=self.mdnrnn,
-                episodes=self.config.round_episodes,
-                append=True,
-            )
-        collect(config)
-        return open_dataset(self.dataset)
+        return open_dataset(collect(config))
 
     def train_vae(self) -> VAEFigures:
         return train_vae(
             dataclasses.replace(
                 preset_config(TrainVAEConfig, self.config.preset),
                 dataset=self.dataset,
-                output=self.vae,
+                output=self.result.vae,
                 device=self.config.device,
                 logs=self.logs,
                 seed=self.config.seed,
@@ -112,27 +131,37 @@ class _Run:
         )
 
     def train_mdn_rnn(self, number: int) -> MDNRNNFigures:
+        preset = preset_config(TrainMDNRNNConfig, self.config.preset)
+        share = self.config.round_share if number else 1.0
         return train_mdn_rnn(
             dataclasses.replace(
-                preset_config(TrainMDNRNNConfig, self.config.preset),
+                preset,
+                epochs=math.ceil(preset.epochs * share),
+                max_minutes=preset.max_minutes * share,
+                newest=self.config.round_episodes if number else 0,
                 dataset=self.dataset,
-                vae=self.vae,
-                init=self.mdnrnn if number else None,
-                output=self.mdnrnn,
+                vae=self.result.vae,
+                init=self.parts(number - 1).mdnrnn if number else None,
+                output=self.parts(number).mdnrnn,
                 device=self.config.device,
                 logs=self.logs,
                 seed=self.config.seed + number,
             )
         )
 
-    def train_controller(self, number: int) -> ControllerFigures:
+    def train_controller(self, number: int, best: int) -> ControllerFigures:
+        """Evolve on from the best round's controller so far."""
+        preset = preset_config(TrainControllerConfig, self.config.preset)
+        share = self.config.round_share if number else 1.0
         return train_controller(
             dataclasses.replace(
-                preset_config(TrainControllerConfig, self.config.preset),
-                vae=self.vae,
-                mdnrnn=self.mdnrnn,
-                init=self.controller if number else None,
-                output=self.controller,
+                preset,
+                iterations=math.ceil(preset.iterations * share),
+                max_minutes=preset.max_minutes * share,
+                vae=self.result.vae,
+                mdnrnn=self.parts(number).mdnrnn,
+                init=self.parts(best).controller if number else None,
+                output=self.parts(number).controller,
                 game=self._play,
                 workers=self.config.workers,
                 device=self.config.device,
@@ -141,8 +170,18 @@ class _Run:
             )
         )
 
+    def keep(self, number: int) -> None:
+        """Make a round's M and C the run's."""
+        chosen = self.parts(number)
+        for source, target in (
+            (chosen.mdnrnn, self.result.mdnrnn),
+            (chosen.controller, self.result.controller),
+        ):
+            with written_whole(target) as temporary:
+                shutil.copyfile(source, temporary)
+
     def evaluate(self) -> tuple[Summary, Summary]:
-        """The agent and a uniformly random one in the same episodes."""
+        """The agent and a uniformly random one in the same episodes, which no stage has seen."""
         base = dataclasses.replace(
             preset_config(EvaluateConfig, self.config.preset),
             game=self._play,
@@ -151,9 +190,9 @@ class _Run:
         )
         agent = dataclasses.replace(
             base,
-            vae=self.vae,
-            mdnrnn=self.mdnrnn,
-            controller=self.controller,
+            vae=self.result.vae,
+            mdnrnn=self.result.mdnrnn,
+            controller=self.result.controller,
             video=self.folder / "agent.mp4",
             output=self.folder / "agent.json",
         )
@@ -162,45 +201,81 @@ class _Run:
 
     def picture_dream(self, dataset: Dataset) -> None:
         """Video and filmstrip of a held-out episode beside its dream."""
-        world_model, _ = load_world_model(self.vae, self.mdnrnn)
-        episode = max((dataset.episodes[index] for index in dataset.split()[1]), key=len)
-        first = min(len(episode) // 3, max(0, len(episode) - _DREAM_STEPS))
-        comparison = compare(world_model, episode, first, _DREAM_STEPS, temperature=0.5, seed=self.config.seed)
+        world_model, _ = load_world_model(self.result.vae, self.result.mdnrnn)
+        episode = max((dataset.episodes[index] for index in dataset.split()[1]), key=_furthest)
+        comparison = compare(world_model, episode, 0, _DREAM_STEPS, temperature=0.5, seed=self.config.seed)
         fps = 60 / self.config.game.frame_skip
         write_video(self.folder / "dream_beside_reality.mp4", video_frames(comparison), fps)
-        iio.imwrite(self.folder / "dream_beside_reality.png", filmstrip(world_model, episode, first))
+        with written_whole(self.folder / "dream_beside_reality.png") as temporary:
+            iio.imwrite(temporary, filmstrip(world_model, episode))
+
+    def _collection(self) -> CollectConfig:
+        return dataclasses.replace(
+            preset_config(CollectConfig, self.config.preset),
+            game=self.config.game,
+            output=self.dataset,
+            workers=self.config.workers,
+            seed=self.config.seed,
+        )
 
 
 def run(config: RunConfig) -> Result:
-    """Run every stage and write the summary; each stage's output replaces that of an earlier run."""
+    """Run every stage and write the summary; each stage's output replaces that of an earlier run.
+
+    The controller of a run is that of the round which scored best in the real episodes it added to the
+    data set; evaluation then plays episodes that nothing was chosen by.
+    """
     begun = time.monotonic()
     stages = _Run(config)
     save_config(config.output / "run", config)
-    rounds = []
+    stages.collect_base()
+    vae = stages.train_vae()
+    rounds: list[Round] = []
+    best = 0
     for number in range(config.rounds):
         started = time.monotonic()
-        dataset = stages.collect(number)
-        if number == 0:
-            vae = stages.train_vae()
         mdn_rnn = stages.train_mdn_rnn(number)
-        controller = stages.train_controller(number)
-        rounds.append(Round(len(dataset.episodes), dataset.steps, mdn_rnn, controller, time.monotonic() - started))
+        controller = stages.train_controller(number, best)
+        dataset = stages.collect_with(number)
+        played = dataset.episodes[-config.round_episodes :]
+        rounds.append(
+            Round(
+                episodes=len(dataset.episodes),
+                steps=dataset.steps,
+                mdn_rnn=mdn_rnn,
+                controller=controller,
+                real_score=float(np.mean([episode.rewards.sum() for episode in played])),
+                real_max_x=float(np.mean([_furthest(episode) for episode in played])),
+                seconds=time.monotonic() - started,
+            )
+        )
+        best = max(range(len(rounds)), key=lambda index: rounds[index].real_score)
         print(describe_round(number, rounds[-1]), flush=True)
+    stages.keep(best)
     stages.picture_dream(dataset)
     agent, random = stages.evaluate()
-    result = Result(vae, rounds, agent, random, time.monotonic() - begun)
-    (config.output / "summary.json").write_text(json.dumps(to_plain(result), indent=2) + "\n")
-    (config.output / "summary.md").write_text(describe_result(config, result) + "\n")
+    result = Result(vae, rounds, best, agent, random, time.monotonic() - begun)
+    for name, content in (
+        ("summary.json", json.dumps(to_plain(result), indent=2)),
+        ("summary.md", describe_result(config, result)),
+    ):
+        with written_whole(config.output / name) as temporary:
+            temporary.write_text(content + "\n")
     return result
+
+
+def _furthest(episode: Episode) -> int:
+    return int(episode.column("x").max())
 
 
 def describe_round(number: int, result: Round) -> str:
     """One line of the table of rounds."""
     return (
-        f"round {number + 1}: {result.episodes} episodes, {result.steps} steps; MDN-RNN held-out loss "
-        f"{result.mdn_rnn.loss_before:.3f} → {result.mdn_rnn.loss_after:.3f}, {result.mdn_rnn.death_recall:.0%} of "
-        f"deaths seen a step ahead; controller's dreamt return {result.controller.fitness:.0f} after "
-        f"{result.controller.generations} generations; {result.seconds:.0f} s"
+        f"round {number + 1}: MDN-RNN held-out loss {result.mdn_rnn.loss_before:.3f} → "
+        f"{result.mdn_rnn.loss_after:.3f}, {result.mdn_rnn.death_recall:.0%} of deaths seen a step ahead; "
+        f"controller's dreamt return {result.controller.fitness:.0f} after {result.controller.generations} "
+        f"generations, real score {result.real_score:.0f}, mean max x {result.real_max_x:.0f}; "
+        f"{result.episodes} episodes, {result.steps} steps so far; {result.seconds:.0f} s"
     )
 
 
@@ -222,7 +297,9 @@ def describe_result(config: RunConfig, result: Result) -> str:
             f"{last.steps * config.game.frame_skip} frames",
             f"- VAE held-out loss {result.vae.loss_before:.0f} → {result.vae.loss_after:.0f}, "
             f"PSNR {result.vae.psnr_after:.1f} dB",
-            f"- MDN-RNN held-out loss {first.mdn_rnn.loss_before:.3f} → {last.mdn_rnn.loss_after:.3f}",
+            f"- MDN-RNN held-out loss {first.mdn_rnn.loss_before:.3f} → {first.mdn_rnn.loss_after:.3f} (round 1)",
+            f"- the controller is that of round {result.best_round + 1} of {len(result.rounds)}; mean max x of "
+            f"their own episodes: {', '.join(f'{one.real_max_x:.0f}' for one in result.rounds)}",
             f"- {describe('world model', result.agent)}",
             f"- {describe('uniform random', result.random)}",
             f"- {verdict} (mean max x over {result.agent.episodes} real episodes, {protocol}).",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,13 +29,12 @@ with warnings.catch_warnings():
 from mario_world_model.checkpoints import load_controller, load_world_model, save_controller
 from mario_world_model.command import run_command
 from mario_world_model.config import TrainControllerConfig, to_plain
-from mario_world_model.dream import Dream, dream_returns
 from mario_world_model.emulation.actions import ACTION_SETS
-from mario_world_model.evaluation.real_fitness import RealFitness
 from mario_world_model.models.agent import Agent
-from mario_world_model.models.controller import Controllers, parameter_count
+from mario_world_model.models.controller import Controllers, FeatureScaling, parameter_count
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.training.budget import Budget
+from mario_world_model.training.fitness import DreamFitness, Fitness, RealFitness
 from mario_world_model.utils.devices import choose_device
 from mario_world_model.utils.seeding import stream_seed
 from mario_world_model.utils.tracking import Tracker, save_config
@@ -43,7 +43,7 @@ _CMA_STREAM, _FITNESS_STREAM, _CHECK_STREAM = 30, 31, 32
 # Above this the full covariance costs more than it finds within the generations there are.
 _LARGEST_FULL_COVARIANCE = 1000
 _CHECK_EVERY = 10  # generations between looks at the distribution's mean on unseen luck
-_CHECK_STARTS = 128
+_CHECK_DREAMS = 128  # enough for a mean return steady to a few percent
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,13 @@ def train_controller(config: TrainControllerConfig) -> ControllerFigures:
     device = choose_device(config.device)
     world_model, fingerprint = load_world_model(config.vae, config.mdnrnn)
     world_model = world_model.to(device)
-    actions = len(ACTION_SETS[world_model.controls.actions])
-    count = parameter_count(world_model.features, actions)
-    start = np.zeros(count)
+    search = _SearchSpace(world_model, config.sampled)
+    start = np.zeros(search.size)
     if config.init is not None:
-        start = load_controller(config.init, world_model, None).to_vectors()[0].numpy().astype(np.float64)
-    score = _real_fitness(config, world_model) if config.fitness == "real" else _DreamFitness(config, world_model)
+        start = search.vector(load_controller(config.init, world_model, None).to(device))
+    fitness, check_situations = _fitness(config, world_model)
     save_config(config.output, config)
-    evolution = cma.CMAEvolutionStrategy(start, config.sigma, _options(config, count))
+    evolution = cma.CMAEvolutionStrategy(start, config.sigma, _options(config, search.size))
     budget = Budget(config.iterations, config.max_minutes)
     best, generation = -np.inf, 0
     with (
@@ -80,7 +79,8 @@ def train_controller(config: TrainControllerConfig) -> ControllerFigures:
     ):
         while budget.progress(generation) < 1.0:
             candidates = evolution.ask()
-            returns = score(np.stack(candidates), stream_seed(config.seed, _FITNESS_STREAM, generation))
+            luck = stream_seed(config.seed, _FITNESS_STREAM, generation)
+            returns = fitness(search.controllers(candidates), config.starts_per_candidate, luck)
             evolution.tell(candidates, list(-returns))
             generation += 1
             bar.update()
@@ -91,58 +91,50 @@ def train_controller(config: TrainControllerConfig) -> ControllerFigures:
                 fitness__worst=returns.min(),
                 sigma=evolution.sigma,
             )
-            if generation % _CHECK_EVERY == 0 or generation == 1 or budget.progress(generation) >= 1.0:
-                finalists = np.stack([evolution.mean, candidates[int(returns.argmax())]])
-                checked = score.check(finalists, stream_seed(config.seed, _CHECK_STREAM))
+            if generation % _CHECK_EVERY == 0 or budget.progress(generation) >= 1.0:
+                finalists = search.controllers([evolution.mean, candidates[int(returns.argmax())]])
+                checked = fitness(finalists, check_situations, stream_seed(config.seed, _CHECK_STREAM))
                 tracker.scalars(generation, check__mean=checked[0], check__best=checked[1])
                 if checked.max() > best:
                     best = float(checked.max())
-                    chosen = torch.from_numpy(finalists[int(checked.argmax())]).float().unsqueeze(0)
-                    controller = Controllers.from_vectors(chosen, world_model.features, actions, config.sampled)
-                    provenance = {
-                        "settings": to_plain(config),
-                        "generation": generation,
-                        "fitness": best,
-                    }
-                    save_controller(config.output, Agent(world_model, controller), fingerprint, provenance)
+                    agent = Agent(world_model, finalists.member(int(checked.argmax())))
+                    provenance = {"settings": to_plain(config), "generation": generation, "fitness": best}
+                    save_controller(config.output, agent, fingerprint, provenance)
                 bar.set_postfix(fitness=f"{returns.mean():.1f}", best=f"{best:.1f}")
     return ControllerFigures(best, generation)
 
 
-class _DreamFitness:
-    """Mean dreamt return of a population."""
+class _SearchSpace:
+    """Between the vectors that CMA-ES moves and controllers of `[z, h]`."""
 
-    def __init__(self, config: TrainControllerConfig, world_model: WorldModel) -> None:
-        self._world_model = world_model
-        self._config = config
+    def __init__(self, world_model: WorldModel, sampled: bool) -> None:
+        self._features = world_model.features
         self._actions = len(ACTION_SETS[world_model.controls.actions])
+        self._device = world_model.device
+        self._sampled = sampled
+        with torch.no_grad():
+            latents, memory = world_model.recall(world_model.starts)
+        self._scaling = FeatureScaling.of(torch.cat([latents, memory.hidden], dim=1))
+        self.size = parameter_count(self._features, self._actions)
 
-    def __call__(self, vectors: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-        return self._returns(vectors, self._config.starts_per_candidate, seed)
+    def controllers(self, vectors: Sequence[NDArray[np.float64]]) -> Controllers:
+        population = torch.from_numpy(np.stack(vectors)).float().to(self._device)
+        scaled = Controllers.from_vectors(population, self._features, self._actions, self._sampled)
+        return scaled.after(self._scaling)
 
-    def check(self, vectors: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-        return self._returns(vectors, _CHECK_STARTS, seed)
-
-    def _returns(self, vectors: NDArray[np.float64], starts: int, seed: int) -> NDArray[np.float64]:
-        population = torch.from_numpy(vectors).float().to(self._world_model.device)
-        controllers = Controllers.from_vectors(
-            population, self._world_model.features, self._actions, self._config.sampled
-        )
-        dream = Dream(self._world_model, self._config.dream, len(vectors), starts, weighed=True)
-        return dream_returns(dream, controllers, seed).mean(dim=1).cpu().numpy().astype(np.float64)
+    def vector(self, controller: Controllers) -> NDArray[np.float64]:
+        vector: NDArray[np.float32] = controller.before(self._scaling).to_vectors()[0].cpu().numpy()
+        return vector.astype(np.float64)
 
 
-def _real_fitness(config: TrainControllerConfig, world_model: WorldModel) -> RealFitness:
+def _fitness(config: TrainControllerConfig, world_model: WorldModel) -> tuple[Fitness, int]:
+    """The fitness that a configuration asks for, and the situations that finalists meet."""
+    if config.fitness == "dream":
+        return DreamFitness(world_model, config.dream), _CHECK_DREAMS
     controls = world_model.controls
-    return RealFitness(
-        game=config.game.with_controls(controls.actions, controls.frame_skip),
-        vae=config.vae,
-        mdnrnn=config.mdnrnn,
-        sampled=config.sampled,
-        episodes=config.starts_per_candidate,
-        max_steps=config.max_steps,
-        workers=config.workers,
-    )
+    game = config.game.with_controls(controls.actions, controls.frame_skip)
+    real = RealFitness(game, config.vae, config.mdnrnn, config.max_steps, config.workers)
+    return real, config.starts_per_candidate
 
 
 def _options(config: TrainControllerConfig, count: int) -> dict[str, object]:

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from mario_world_model.checkpoints import SavedVAE, load_vae, load_world_model, save_mdn_rnn
 from mario_world_model.command import run_command
@@ -33,7 +32,7 @@ from mario_world_model.models.world_model import WorldModel
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.latents import LatentEpisode, encode_dataset
 from mario_world_model.rollouts.sequences import SequenceBatch, batches_of_epoch, collate, draw_starts
-from mario_world_model.training.budget import Budget
+from mario_world_model.training.budget import Budget, percent_bar
 from mario_world_model.training.mdn_rnn_loss import mdn_rnn_loss
 from mario_world_model.utils.devices import choose_device
 from mario_world_model.utils.seeding import stream, stream_seed, torch_stream
@@ -84,19 +83,19 @@ def train_mdn_rnn(config: TrainMDNRNNConfig) -> MDNRNNFigures:
         vae=saved_vae.vae.to(device),
         mdn_rnn=network,
         controls=dataset.controls,
-        starts=draw_starts(seen, config.starts, config.warmup, stream(config.seed, _STARTS_STREAM)),
+        starts=draw_starts(
+            seen,
+            config.starts,
+            config.warmup,
+            stream(config.seed, _STARTS_STREAM),
+            newest=sum(index >= len(episodes) - config.newest for index in train),
+        ),
         reward_bounds=(float(rewards.min()), float(rewards.max())),
     )
     update = check = 0
     with (
         Tracker(config.logs, "mdn_rnn", config) as tracker,
-        tqdm(
-            total=100,
-            unit="%",
-            disable=None,
-            desc="MDN-RNN",
-            bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}",
-        ) as bar,
+        percent_bar("MDN-RNN") as bar,
     ):
         before = after = _held_out(network, unseen, noise, config)
         tracker.scalars(0, **after)
@@ -125,7 +124,7 @@ def train_mdn_rnn(config: TrainMDNRNNConfig) -> MDNRNNFigures:
                     bar.set_postfix(
                         loss=f"{loss.total.item():.3f}",
                         held_out=f"{after['held_out__loss']:.3f}",
-                        epoch=epoch + 1,
+                        rate=f"{budget.per_second(update * config.batch_size * config.sequence_length):.0f} steps/s",
                     )
                 if budget.progress(update) * _CHECKS >= check + 1:
                     check = int(budget.progress(update) * _CHECKS)

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from mario_world_model.checkpoints import load_vae, save_vae
 from mario_world_model.command import run_command
@@ -26,7 +25,7 @@ from mario_world_model.errors import InputError
 from mario_world_model.models.vae import VAE, to_frames
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.frames import FramePool
-from mario_world_model.training.budget import Budget
+from mario_world_model.training.budget import Budget, percent_bar
 from mario_world_model.utils.devices import choose_device
 from mario_world_model.utils.seeding import stream, stream_seed
 from mario_world_model.utils.tracking import Tracker, save_config
@@ -62,13 +61,7 @@ def train_vae(config: TrainVAEConfig) -> VAEFigures:
     update = 0
     with (
         Tracker(config.logs, "vae", config) as tracker,
-        tqdm(
-            total=100,
-            unit="%",
-            disable=None,
-            desc="VAE",
-            bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}",
-        ) as bar,
+        percent_bar("VAE") as bar,
     ):
         loss_before, psnr = _held_out(vae, unseen)
         tracker.scalars(0, held_out__loss=loss_before, held_out__psnr=psnr)
@@ -92,7 +85,11 @@ def train_vae(config: TrainVAEConfig) -> VAEFigures:
                         train__frames=update * config.batch_size,
                     )
                     bar.n = round(100 * budget.progress(update))
-                    bar.set_postfix(psnr=f"{loss.psnr().item():.1f} dB", kl=f"{loss.kl.item():.0f}", epoch=epoch + 1)
+                    bar.set_postfix(
+                        psnr=f"{loss.psnr().item():.1f} dB",
+                        kl=f"{loss.kl.item():.0f}",
+                        rate=f"{budget.per_second(update * config.batch_size):.0f} images/s",
+                    )
                 if budget.progress(update) >= 1.0:
                     break
             loss_after, psnr = _held_out(vae, unseen)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from mario_world_model.models.controller import Controllers, parameter_count
+from mario_world_model.models.controller import Controllers, FeatureScaling, parameter_count
 from mario_world_model.models.mixture import draw_gumbel
 
 P, S, F, A = 5, 4, 6, 3
@@ -34,3 +34,14 @@ def test_sampled_actions_follow_the_softmax() -> None:
     actions = controller.act(torch.zeros(1, count, F), gumbel)
     shares = torch.bincount(actions[0], minlength=A) / count
     torch.testing.assert_close(shares, torch.softmax(controller.bias[0], 0), atol=0.02, rtol=0.0)
+
+
+def test_scaling_changes_coordinates_and_not_behaviour() -> None:
+    raw = 5.0 + 3.0 * torch.randn(200, F)
+    scaling = FeatureScaling.of(raw)
+    scaled = Controllers.from_vectors(torch.randn(P, parameter_count(F, A)), F, A, sampled=False)
+    features = raw[: P * S].view(P, S, F)
+    gumbel = torch.zeros(S, A)
+    expected = scaled.act((features - scaling.centre) / scaling.spread, gumbel)
+    assert torch.equal(scaled.after(scaling).act(features, gumbel), expected)
+    torch.testing.assert_close(scaled.after(scaling).before(scaling).to_vectors(), scaled.to_vectors())

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from mario_world_model.config import MDNRNNConfig
 from mario_world_model.models.mdn_rnn import MDNRNN, Memory
+from mario_world_model.models.mixture import MixtureNoise, draw_noise
 from tests.world import ACTIONS, small_world
 
 
@@ -32,12 +35,29 @@ def test_a_sequence_is_its_steps_one_by_one() -> None:
     whole = world.mdn_rnn.predict(hidden, latents)
     memory = world.mdn_rnn.initial_memory(3)
     for step in range(9):
-        single, memory = world.step(latents[:, step], actions[:, step], memory)
+        memory = world.remember(latents[:, step], actions[:, step], memory)
+        single = world.mdn_rnn.predict(memory.hidden, latents[:, step])
         torch.testing.assert_close(single.latent.mean, whole.latent.mean[:, step], rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(single.latent.log_sigma, whole.latent.log_sigma[:, step], rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(single.reward, whole.reward[:, step], rtol=1e-5, atol=1e-4)
         torch.testing.assert_close(single.ending_logits, whole.ending_logits[:, step], rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(memory.hidden, last.hidden, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize("temperature", [0.0, 0.7, 1.3])
+@torch.no_grad()
+def test_imagining_is_sampling_from_the_prediction(joint: bool, temperature: float) -> None:
+    """The fast path against the plain formula in float64."""
+    network = small_world(joint=joint).mdn_rnn
+    hidden, latents = torch.randn(50, 24), torch.randn(50, 64)
+    noise = draw_noise((50,), 3, network.choices, 64, torch.Generator().manual_seed(0))
+    fast = network.imagine(hidden, latents, noise, temperature)
+    plain = copy.deepcopy(network).double().predict(hidden.double(), latents.double())
+    expected = plain.latent.sample(MixtureNoise(noise.gumbel.double(), noise.normal.double()), temperature)
+    torch.testing.assert_close(fast.latents.double(), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(fast.reward.double(), plain.reward, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(fast.ending_logits.double(), plain.ending_logits, rtol=1e-4, atol=1e-4)
 
 
 def test_residual_means_move_with_the_latent() -> None:

@@ -135,7 +135,7 @@ def snapshot(folder: Path) -> dict[Path, bytes]:
 
 def test_a_folder_that_cannot_be_written(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (there / "file").write_text("in the way")
-    assert cli.main("train-vae --preset debug --dataset d.pkl --output file/v.pt".split()) == 2
+    assert cli.main(["train-vae", "--preset", "debug", "--dataset", "d.pkl", "--output", "file/v.pt"]) == 2
     said = capsys.readouterr().err
     assert "file/v.pt.json: cannot be written" in said
     assert said.count("\n") == 1

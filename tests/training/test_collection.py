@@ -71,4 +71,3 @@ def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"found thesis\.tex in it"):
         collect(small(tmp_path))
     assert (tmp_path / "thesis.tex").exists()
-

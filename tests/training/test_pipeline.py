@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import imageio.v3 as iio
+import pytest
+
+from mario_world_model import cli
+from mario_world_model.config import RunConfig, preset_config
+from mario_world_model.evaluation.summary import Summary
+from mario_world_model.training.pipeline import Result, Round, describe_result
+from mario_world_model.training.train_controller import ControllerFigures
+from mario_world_model.training.train_mdn_rnn import MDNRNNFigures
+from mario_world_model.training.train_vae import VAEFigures
+
+
+@pytest.mark.usefixtures("rom")
+def test_a_run_ends_with_a_summary_and_two_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "run"
+    assert cli.main(["run", "--preset", "debug", "--output", str(output)]) == 0
+    said = capsys.readouterr().out
+    summary = json.loads((output / "summary.json").read_text())
+    assert len(summary["rounds"]) == 2
+    assert summary["rounds"][1]["episodes"] == summary["rounds"][0]["episodes"] + 2
+    best = max(summary["rounds"], key=lambda one: one["real_score"])
+    assert summary["rounds"][summary["best_round"]] == best
+    for agent in ("agent", "random"):
+        assert f"mean max x {summary[agent]['mean_max_x']:.0f}" in said
+    assert (output / "summary.md").read_text().strip() in said
+    for video in ("agent.mp4", "dream_beside_reality.mp4"):
+        assert iio.improps(output / video, plugin="pyav").shape[0] > 5
+    assert iio.imread(output / "dream_beside_reality.png").std() > 10
+
+
+@pytest.mark.parametrize(("agent_x", "verdict"), [(900.0, "got 200 pixels further"), (650.0, "did NOT get further")])
+def test_the_summary_says_plainly_who_got_further(agent_x: float, verdict: str) -> None:
+    random = Summary(20, 100.0, 10.0, 700.0, 50.0, 900, 0.0, 100.0, 400.0)
+    agent = dataclasses.replace(random, mean_max_x=agent_x)
+    one = Round(10, 1000, MDNRNNFigures(2.0, 1.0, 0.5, 1.0), ControllerFigures(100.0, 50), 300.0, 350.0, 60.0)
+    result = Result(VAEFigures(9.0, 1.0, 28.0), [one], 0, agent, random, 120.0)
+    said = describe_result(preset_config(RunConfig, "demo"), result)
+    assert verdict in said
+    assert f"mean max x {agent_x:.0f}" in said
+    assert "mean max x 700" in said

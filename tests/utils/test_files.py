@@ -1,0 +1,104 @@
+"""Files written whole, checkpoints read with suspicion, logs and videos."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import torch
+
+from mario_world_model.config import TrainVAEConfig
+from mario_world_model.errors import InputError
+from mario_world_model.utils.atomic import written_whole
+from mario_world_model.utils.checkpoint import Checkpoint, fill_weights, load_checkpoint, save_checkpoint
+from mario_world_model.utils.tracking import Tracker
+from mario_world_model.utils.video import enlarge, side_by_side, write_video
+
+
+def test_a_failed_write_leaves_the_former_file(tmp_path: Path) -> None:
+    path = tmp_path / "kept.txt"
+    path.write_text("before")
+    with pytest.raises(ZeroDivisionError), written_whole(path) as temporary:
+        temporary.write_text(f"half of it {1 / 0}")
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+    with written_whole(path) as temporary:
+        temporary.write_text("after")
+    assert path.read_text() == "after"
+
+
+def saved(path: Path, **tensors: torch.Tensor) -> Checkpoint:
+    checkpoint = Checkpoint("vae", {"size": 3}, tensors, {"dataset": "abc"})
+    save_checkpoint(path, checkpoint)
+    return checkpoint
+
+
+def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
+    written = saved(tmp_path / "v.pt", a=torch.randn(3), b=torch.arange(4))
+    read = load_checkpoint(tmp_path / "v.pt", "vae")
+    assert torch.equal(read.tensors["a"], written.tensors["a"])
+    assert read.config == {"size": 3}
+    assert read.provenance == {"dataset": "abc"}
+    assert read.fingerprint == written.fingerprint
+    assert read.fingerprint != saved(tmp_path / "w.pt", a=torch.randn(3), b=torch.arange(4)).fingerprint
+
+
+class _Payload:
+    def __init__(self, target: Path) -> None:
+        self._target = target
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self._target,)
+
+
+def test_a_checkpoint_that_would_run_code_runs_none(tmp_path: Path) -> None:
+    torch.save({"format": "mario-world-model", "tensors": _Payload(tmp_path / "ran")}, tmp_path / "v.pt")
+    (tmp_path / "raw.pt").write_bytes(pickle.dumps(_Payload(tmp_path / "ran")))
+    for name in ("v.pt", "raw.pt"):
+        with pytest.raises(InputError, match="found a file that is not one"):
+            load_checkpoint(tmp_path / name, "vae")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_weights_must_be_the_networks_own(tmp_path: Path) -> None:
+    network = torch.nn.Linear(2, 3)
+    sound = network.state_dict()
+    for tensors, says in (
+        ({"weight": sound["weight"]}, "expected a tensor 'bias', found none"),
+        ({**sound, "weight": torch.zeros(2, 2)}, r"weight: expected torch.float32 \(3, 2\), found .* \(2, 2\)"),
+        ({**sound, "bias": sound["bias"].double()}, "found torch.float64"),
+        ({**sound, "more": torch.zeros(1)}, "found a tensor 'more'"),
+    ):
+        with pytest.raises(InputError, match=says):
+            fill_weights(network, tensors, tmp_path / "n.pt")
+    fill_weights(network, sound, tmp_path / "n.pt")
+
+
+def test_the_log_holds_scalars_settings_and_tensorboard_events(tmp_path: Path) -> None:
+    with Tracker(tmp_path, "vae", TrainVAEConfig()) as tracker:
+        tracker.scalars(3, held_out__loss=1.5)
+        tracker.picture(3, "reconstructions", np.zeros((4, 4, 3), dtype=np.uint8))
+    line = json.loads((tracker.folder / "scalars.jsonl").read_text())
+    assert line["step"] == 3
+    assert line["held_out/loss"] == 1.5
+    assert json.loads((tracker.folder / "config.json").read_text())["batch_size"] == 64
+    assert list(tracker.folder.glob("events.out.tfevents.*"))
+
+
+def test_a_video_plays_back_what_was_written(tmp_path: Path) -> None:
+    frames = [np.full((64, 96, 3), shade, dtype=np.uint8) for shade in (20, 120, 220)]
+    write_video(tmp_path / "v.mp4", frames, fps=15)
+    played = iio.imread(tmp_path / "v.mp4", plugin="pyav")
+    assert played.shape == (3, 64, 96, 3)
+    # H.264 is lossy: a few levels of a flat shade.
+    assert np.abs(played.mean(axis=(1, 2, 3)) - [20, 120, 220]).max() < 6
+
+
+def test_pictures_are_put_together_pixel_by_pixel() -> None:
+    small = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    assert enlarge(small, 2)[:2, :2].reshape(4, 3).tolist() == [[0, 1, 2]] * 4
+    assert side_by_side([small, small], gap=1).shape == (2, 5, 3)
