@@ -105,7 +105,7 @@ class VAETrainer:
     def __call__(self) -> int:
         for _ in range(4):
             self._optimiser.zero_grad()
-            self._vae.loss(self._frames).total.backward()  # type: ignore[no-untyped-call]
+            self._vae.loss(self._frames).total.backward()
             self._optimiser.step()
         return 4 * len(self._frames)
 
@@ -132,7 +132,7 @@ def mdn_rnn_training(repeats: int) -> Row:
             torch.ones(batch, length),
         )
         optimiser.zero_grad()
-        mdn_rnn_loss(network, steps, config).total.backward()  # type: ignore[no-untyped-call]
+        mdn_rnn_loss(network, steps, config).total.backward()
         optimiser.step()
         return batch * length
 
@@ -161,7 +161,7 @@ def dreaming(repeats: int) -> Row:
 
     def dream(candidates: int, situations: int) -> int:
         vectors = torch.randn(candidates, parameter_count(world.features, _ACTIONS))
-        controllers = Controllers.from_vectors(vectors, world.features, _ACTIONS, sampled=True)
+        controllers = Controllers.from_vectors(vectors, world.features, _ACTIONS, bound=1.0)
         dream_returns(Dream(world, config, candidates, situations, weighed=True), controllers, seed=0)
         return candidates * situations * config.horizon
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any, get_args
 
@@ -101,7 +102,7 @@ def save_controller(path: Path, agent: Agent, mdn_rnn_fingerprint: str, provenan
     """Write C, the controller of an agent."""
     world_model, controller = agent.world_model, agent.controller
     config = {
-        "sampled": controller.sampled,
+        "bound": controller.bound,
         "latent_size": world_model.mdn_rnn.latent_size,
         "hidden_size": world_model.mdn_rnn.config.hidden_size,
         "controls": to_plain(world_model.controls),
@@ -137,10 +138,10 @@ def load_controller(path: Path, world_model: WorldModel, mdn_rnn_fingerprint: st
             raise InputError(
                 f"{path}: {name}: expected float32 {shape}, found {None if found is None else tuple(found.shape)}"
             )
-    sampled = saved.config.get("sampled")
-    if not isinstance(sampled, bool):
-        raise InputError(f"{path}: sampled: expected true or false, found {sampled!r}")
-    return Controllers(saved.tensors["weight"], saved.tensors["bias"], sampled)
+    bound = saved.config.get("bound")
+    if not isinstance(bound, float) or not 0.0 <= bound < math.inf:
+        raise InputError(f"{path}: bound: expected a number ≥ 0, found {bound!r}")
+    return Controllers(saved.tensors["weight"], saved.tensors["bias"], bound)
 
 
 def load_agent(vae: Path, mdn_rnn: Path, controller: Path) -> Agent:

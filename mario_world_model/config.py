@@ -337,8 +337,9 @@ class TrainControllerConfig:
     """Most agent steps of a real episode (--fitness real)."""
     workers: int = 0
     """Emulator processes for --fitness real; 0: one per core."""
-    sampled: bool = True
-    """Actions are drawn from the softmax of the controller's outputs; otherwise the largest is taken."""
+    logit_bound: float = 1.0
+    """Actions are drawn from the softmax of the controller's outputs, squashed to ± this; 0: the largest
+    output is taken."""
     init: Path | None = None
     """Controller checkpoint to start from instead of zeros."""
     device: DeviceChoice = "auto"
@@ -354,6 +355,7 @@ class TrainControllerConfig:
         _refuse_unless(self.population_size >= 4, self, "population_size", "at least 4")
         _refuse_unless(self.starts_per_candidate >= 1, self, "starts_per_candidate", "at least 1")
         _refuse_unless(self.sigma > 0, self, "sigma", "a number > 0")
+        _refuse_unless(0.0 <= self.logit_bound <= 100.0, self, "logit_bound", "0 to 100")
         _refuse_unless(self.max_steps >= 1, self, "max_steps", "at least 1")
         _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
         _refuse_unless(self.seed >= 0, self, "seed", "0 or more")
@@ -513,16 +515,16 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
         MDNRNNConfig: {"hidden_size": 256},
         TrainMDNRNNConfig: {
             "epochs": 1000,
-            "max_minutes": 1.0,
+            "max_minutes": 1.25,
             "sequence_length": 50,
             "batch_size": 32,
             "learning_rate": 2e-3,
         },
-        TrainControllerConfig: {"iterations": 1000, "max_minutes": 0.75},
+        TrainControllerConfig: {"iterations": 1000, "max_minutes": 0.6},
         EvaluateConfig: {"episodes": 20, "max_steps": 600},
         RunConfig: {
             "output": Path("demo"),
-            "rounds": 4,
+            "rounds": 3,
             "round_episodes": 24,
             "round_max_steps": 250,
             "round_share": 0.6,
@@ -546,7 +548,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "reward_weight": 1.0,
         },
         DreamConfig: {"horizon": 1000, "level_starts": 1.0},
-        TrainControllerConfig: {"iterations": 1800, "starts_per_candidate": 16, "sampled": False},
+        TrainControllerConfig: {"iterations": 1800, "starts_per_candidate": 16, "logit_bound": 0.0},
     },
     # Seconds, not results: to see that everything runs.
     "debug": {

@@ -1,4 +1,8 @@
-"""Every environment id of the project, made known to Gymnasium."""
+"""Every environment id of the project, made known to Gymnasium by importing this module.
+
+Gymnasium 1 finds no plug-ins by itself any more; it does import a module that is named in an id:
+`gymnasium.make("mario_world_model.registration:SuperMarioBros-1-1-v0")`.
+"""
 
 from __future__ import annotations
 
@@ -23,3 +27,6 @@ def register_environments() -> None:
             )
     if DREAM_ID not in registry:
         register(id=DREAM_ID, entry_point="mario_world_model.dream_env:make_dream_env")
+
+
+register_environments()

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-import warnings
+from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -10,11 +11,10 @@ from stable_baselines3.common.env_checker import check_env as check_for_sb3
 
 from mario_world_model.config import DreamConfig
 from mario_world_model.dream import Dream, choose_starts, dream_returns
-from mario_world_model.dream_env import DreamEnv
 from mario_world_model.models.agent import Agent
 from mario_world_model.models.controller import Controllers, parameter_count
 from mario_world_model.models.world_model import Starts
-from tests.world import ACTIONS, small_world
+from tests.world import ACTIONS, save_world, small_world
 
 STILL = DreamConfig(temperature=0.0, dream_sticky=0.0, horizon=12)
 
@@ -22,7 +22,7 @@ STILL = DreamConfig(temperature=0.0, dream_sticky=0.0, horizon=12)
 def controllers(count: int) -> Controllers:
     world = small_world()
     vectors = torch.randn(count, parameter_count(world.features, ACTIONS), generator=torch.Generator().manual_seed(5))
-    return Controllers.from_vectors(vectors, world.features, ACTIONS, sampled=True)
+    return Controllers.from_vectors(vectors, world.features, ACTIONS, bound=1.0)
 
 
 @torch.inference_mode()
@@ -68,7 +68,7 @@ def test_candidates_share_their_luck() -> None:
     world = small_world()
     config = DreamConfig(temperature=1.0, dream_sticky=0.25, horizon=12)
     one = controllers(1)
-    twins = Controllers(one.weight.repeat(4, 1, 1), one.bias.repeat(4, 1), sampled=True)
+    twins = Controllers(one.weight.repeat(4, 1, 1), one.bias.repeat(4, 1), bound=1.0)
     returns = dream_returns(Dream(world, config, 4, 8), twins, seed=11)
     assert returns.shape == (4, 8)
     torch.testing.assert_close(returns, returns[:1].expand(4, 8), rtol=1e-5, atol=1e-4)
@@ -80,7 +80,7 @@ def test_a_population_scores_as_its_members_do() -> None:
     many = controllers(5)
     together = dream_returns(Dream(world, config, 5, 8), many, seed=2)
     for row in range(5):
-        alone = Controllers(many.weight[row : row + 1], many.bias[row : row + 1], sampled=True)
+        alone = Controllers(many.weight[row : row + 1], many.bias[row : row + 1], bound=1.0)
         returns = dream_returns(Dream(world, config, 1, 8), alone, seed=2)
         torch.testing.assert_close(returns[0], together[row], rtol=1e-4, atol=1e-3)
 
@@ -154,12 +154,14 @@ def test_stepping_before_reset_is_a_mistake() -> None:
         Dream(small_world(), STILL, 1, 1).step(torch.zeros(1, 1, dtype=torch.int64))
 
 
-def test_the_dream_is_a_sound_environment() -> None:
-    env = DreamEnv(small_world(), DreamConfig(horizon=5), render_mode="rgb_array")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        check_env(env, skip_render_check=False)
-        check_for_sb3(env)
+def test_the_dream_is_a_sound_environment(tmp_path: Path) -> None:
+    save_world(tmp_path, small_world())
+    made = gymnasium.make(
+        "mario_world_model.registration:MarioDream-v0", vae=tmp_path / "v.pt", mdnrnn=tmp_path / "m.pt", horizon=5
+    )
+    env = made.unwrapped
+    check_env(env)
+    check_for_sb3(env)
     frame, info = env.reset(seed=4)
     assert frame.shape == (64, 64, 3)
     assert info["features"].shape == (64 + 24,)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
+from mario_world_model.checkpoints import save_controller, save_mdn_rnn, save_vae
 from mario_world_model.config import MDNRNNConfig, VAEConfig, ViewConfig
+from mario_world_model.models.agent import Agent
+from mario_world_model.models.controller import Controllers
 from mario_world_model.models.mdn_rnn import MDNRNN
 from mario_world_model.models.vae import VAE
 from mario_world_model.models.world_model import Controls, Starts, WorldModel
+from mario_world_model.utils.checkpoint import load_checkpoint
 
 ACTIONS = 7
 
@@ -31,3 +37,13 @@ def small_world(
         ),
         reward_bounds=(-30.0, 60.0),
     )
+
+
+def save_world(folder: Path, world: WorldModel, prefix: str = "") -> None:
+    """V, M and C of a world as <prefix>v.pt, <prefix>m.pt and <prefix>c.pt."""
+    save_vae(folder / f"{prefix}v.pt", world.vae, world.controls, {})
+    fingerprint = load_checkpoint(folder / f"{prefix}v.pt", "vae").fingerprint
+    save_mdn_rnn(folder / f"{prefix}m.pt", world, fingerprint, {})
+    controller = Controllers(torch.zeros(1, ACTIONS, world.features), torch.zeros(1, ACTIONS), bound=1.0)
+    fingerprint = load_checkpoint(folder / f"{prefix}m.pt", "mdn_rnn").fingerprint
+    save_controller(folder / f"{prefix}c.pt", Agent(world, controller), fingerprint, {})

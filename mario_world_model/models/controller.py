@@ -37,16 +37,18 @@ class FeatureScaling:
 class Controllers:
     """P linear controllers, logits W [z_t, h_t] + b (Ha & Schmidhuber 2018, section 2.3).
 
-    The action is the largest logit, or a sample from their softmax: with all parameters zero that is
-    the uniformly random agent, from which evolution then departs.
+    The action is a sample from the softmax of the logits, squashed to ±bound: with all parameters zero
+    that is the uniformly random agent, from which evolution then departs, and however large they grow
+    every action keeps a chance. A controller that was certain would exploit what its dream gets wrong,
+    and stand before a pipe for ever. A bound of 0 takes the largest logit, as the paper does.
     """
 
     weight: Tensor
     """(P, A, F)."""
     bias: Tensor
     """(P, A)."""
-    sampled: bool
-    """Actions are drawn from the softmax of the logits; otherwise the largest is taken."""
+    bound: float
+    """Largest logit, ≥ 0; no action is ever more than e^(2·bound) times as likely as another."""
 
     def act(self, features: Tensor, gumbel: Tensor) -> Tensor:
         """Actions int64 (P, S) for features [z, h] (P, S, F), S situations for each controller.
@@ -55,29 +57,31 @@ class Controllers:
         noise is a sample from the softmax (Maddison et al. 2014).
         """
         logits = torch.baddbmm(self.bias.unsqueeze(1), features, self.weight.transpose(1, 2))
-        return (logits + gumbel if self.sampled else logits).argmax(dim=-1)
+        if self.bound > 0.0:
+            logits = self.bound * torch.tanh(logits / self.bound) + gumbel
+        return logits.argmax(dim=-1)
 
     @classmethod
-    def from_vectors(cls, vectors: Tensor, features: int, actions: int, sampled: bool) -> Controllers:
+    def from_vectors(cls, vectors: Tensor, features: int, actions: int, bound: float) -> Controllers:
         """Controllers from parameter vectors (P, (F + 1)·A), the form in which CMA-ES moves them."""
         weight = vectors[:, : features * actions].reshape(-1, actions, features)
-        return cls(weight.contiguous(), vectors[:, features * actions :].contiguous(), sampled)
+        return cls(weight.contiguous(), vectors[:, features * actions :].contiguous(), bound)
 
     def member(self, index: int) -> Controllers:
         """One of them, as a population of one."""
-        return Controllers(self.weight[index : index + 1], self.bias[index : index + 1], self.sampled)
+        return Controllers(self.weight[index : index + 1], self.bias[index : index + 1], self.bound)
 
     def to(self, device: torch.device) -> Controllers:
-        return Controllers(self.weight.to(device), self.bias.to(device), self.sampled)
+        return Controllers(self.weight.to(device), self.bias.to(device), self.bound)
 
     def after(self, scaling: FeatureScaling) -> Controllers:
         """Controllers of raw features that act as these do on scaled ones; still linear."""
         weight = self.weight / scaling.spread
-        return Controllers(weight, self.bias - weight @ scaling.centre, self.sampled)
+        return Controllers(weight, self.bias - weight @ scaling.centre, self.bound)
 
     def before(self, scaling: FeatureScaling) -> Controllers:
         """The inverse of `after`: controllers of scaled features that act as these do on raw ones."""
-        return Controllers(self.weight * scaling.spread, self.bias + self.weight @ scaling.centre, self.sampled)
+        return Controllers(self.weight * scaling.spread, self.bias + self.weight @ scaling.centre, self.bound)
 
     def to_vectors(self) -> Tensor:
         """The inverse of `from_vectors`, (P, (F + 1)·A)."""

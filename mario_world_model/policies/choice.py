@@ -66,7 +66,7 @@ def controls_of(choice: PolicyChoice, fallback: GameConfig) -> tuple[ActionSet, 
         load_ppo(choice.ppo)
         controls = ppo_controls(choice.ppo)
     else:
-        controls = _load_agent(choice).world_model.controls
+        controls = _agent_of(choice).world_model.controls
     return controls.actions, controls.frame_skip
 
 
@@ -79,11 +79,19 @@ def build_policy(choice: PolicyChoice, actions: ActionSet) -> Policy:
         from mario_world_model.policies.ppo import load_ppo
 
         return load_ppo(choice.ppo)
-    return WorldModelPolicy(_load_agent(choice))
+    return WorldModelPolicy(_agent_of(choice))
+
+
+def _agent_of(choice: PolicyChoice) -> Agent:
+    parts = (choice.vae, choice.mdnrnn, choice.controller)
+    files = [path for path in parts if path is not None]
+    if len(files) < len(parts):
+        raise InputError(f"expected --vae, --mdnrnn and --controller together, found {choice}")
+    # A file that was written again is read again.
+    return _load_agent(*files, tuple(path.stat().st_mtime_ns for path in files if path.is_file()))
 
 
 @functools.lru_cache(maxsize=1)
-def _load_agent(choice: PolicyChoice) -> Agent:
-    if choice.vae is None or choice.mdnrnn is None or choice.controller is None:
-        raise InputError(f"expected --vae, --mdnrnn and --controller together, found {choice}")
-    return load_agent(choice.vae, choice.mdnrnn, choice.controller)
+def _load_agent(vae: Path, mdnrnn: Path, controller: Path, written: tuple[int, ...]) -> Agent:
+    del written
+    return load_agent(vae, mdnrnn, controller)

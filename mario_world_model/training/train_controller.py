@@ -64,7 +64,7 @@ def train_controller(config: TrainControllerConfig) -> ControllerFigures:
     device = choose_device(config.device)
     world_model, fingerprint = load_world_model(config.vae, config.mdnrnn)
     world_model = world_model.to(device)
-    search = _SearchSpace(world_model, config.sampled)
+    search = _SearchSpace(world_model, config.logit_bound)
     start = np.zeros(search.size)
     if config.init is not None:
         start = search.vector(load_controller(config.init, world_model, None).to(device))
@@ -107,11 +107,11 @@ def train_controller(config: TrainControllerConfig) -> ControllerFigures:
 class _SearchSpace:
     """Between the vectors that CMA-ES moves and controllers of `[z, h]`."""
 
-    def __init__(self, world_model: WorldModel, sampled: bool) -> None:
+    def __init__(self, world_model: WorldModel, bound: float) -> None:
         self._features = world_model.features
         self._actions = len(ACTION_SETS[world_model.controls.actions])
         self._device = world_model.device
-        self._sampled = sampled
+        self._bound = bound
         with torch.no_grad():
             latents, memory = world_model.recall(world_model.starts)
         self._scaling = FeatureScaling.of(torch.cat([latents, memory.hidden], dim=1))
@@ -119,7 +119,7 @@ class _SearchSpace:
 
     def controllers(self, vectors: Sequence[NDArray[np.float64]]) -> Controllers:
         population = torch.from_numpy(np.stack(vectors)).float().to(self._device)
-        scaled = Controllers.from_vectors(population, self._features, self._actions, self._sampled)
+        scaled = Controllers.from_vectors(population, self._features, self._actions, self._bound)
         return scaled.after(self._scaling)
 
     def vector(self, controller: Controllers) -> NDArray[np.float64]:

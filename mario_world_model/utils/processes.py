@@ -16,7 +16,11 @@ def start_method() -> Literal["forkserver", "spawn"]:
 
 def worker_context() -> BaseContext:
     """The multiprocessing context for `start_method`."""
-    return multiprocessing.get_context(start_method())
+    context = multiprocessing.get_context(start_method())
+    if start_method() == "forkserver":
+        # The server imports what every worker needs once; each pool after that starts at once.
+        context.set_forkserver_preload(["mario_world_model.policies.choice"])
+    return context
 
 
 def use_one_thread() -> None:

@@ -59,7 +59,7 @@ def test_gymnasium_finds_the_ids_by_the_module_name() -> None:
     code = (
         "import sys, gymnasium\n"
         "assert 'SuperMarioBros-8-4-v3' not in gymnasium.registry\n"
-        "import mario_world_model\n"
+        "import mario_world_model.registration\n"
         "assert gymnasium.spec('SuperMarioBros-8-4-v3').kwargs == {'target': (8, 4), 'mode': 'rectangle'}\n"
         "assert not {'torch', 'cv2', 'stable_retro'} & set(sys.modules)\n"
     )
@@ -71,6 +71,6 @@ def test_gymnasium_finds_the_ids_by_the_module_name() -> None:
 
 @pytest.mark.usefixtures("rom")
 def test_gymnasium_makes_one_by_module_and_id() -> None:
-    env = gymnasium.make("mario_world_model:SuperMarioBros-2-1-v3")
+    env = gymnasium.make("mario_world_model.registration:SuperMarioBros-2-1-v3")
     assert env.unwrapped.spec is not None
     env.close()

@@ -10,7 +10,7 @@ P, S, F, A = 5, 4, 6, 3
 
 def test_a_population_acts_as_its_members_do() -> None:
     vectors, features = torch.randn(P, parameter_count(F, A)), torch.randn(P, S, F)
-    actions = Controllers.from_vectors(vectors, F, A, sampled=False).act(features, torch.full((S, A), torch.nan))
+    actions = Controllers.from_vectors(vectors, F, A, bound=0.0).act(features, torch.full((S, A), torch.nan))
     for row in range(P):
         weight, bias = vectors[row, : F * A].view(A, F), vectors[row, F * A :]
         expected = (features[row].double() @ weight.double().T + bias.double()).argmax(-1)
@@ -19,7 +19,7 @@ def test_a_population_acts_as_its_members_do() -> None:
 
 def test_vectors_survive_the_way_there_and_back() -> None:
     vectors = torch.randn(P, parameter_count(F, A))
-    assert torch.equal(Controllers.from_vectors(vectors, F, A, sampled=True).to_vectors(), vectors)
+    assert torch.equal(Controllers.from_vectors(vectors, F, A, bound=1.0).to_vectors(), vectors)
 
 
 def test_the_size_in_the_paper() -> None:
@@ -29,17 +29,17 @@ def test_the_size_in_the_paper() -> None:
 
 def test_sampled_actions_follow_the_softmax() -> None:
     count = 30_000
-    controller = Controllers(torch.zeros(1, A, F), torch.tensor([[0.0, 1.0, -1.0]]), sampled=True)
+    controller = Controllers(torch.zeros(1, A, F), torch.tensor([[0.0, 1.0, -1.0]]), bound=1.0)
     gumbel = draw_gumbel((count, A), torch.Generator().manual_seed(0))
     actions = controller.act(torch.zeros(1, count, F), gumbel)
     shares = torch.bincount(actions[0], minlength=A) / count
-    torch.testing.assert_close(shares, torch.softmax(controller.bias[0], 0), atol=0.02, rtol=0.0)
+    torch.testing.assert_close(shares, torch.softmax(torch.tanh(controller.bias[0]), 0), atol=0.02, rtol=0.0)
 
 
 def test_scaling_changes_coordinates_and_not_behaviour() -> None:
     raw = 5.0 + 3.0 * torch.randn(200, F)
     scaling = FeatureScaling.of(raw)
-    scaled = Controllers.from_vectors(torch.randn(P, parameter_count(F, A)), F, A, sampled=False)
+    scaled = Controllers.from_vectors(torch.randn(P, parameter_count(F, A)), F, A, bound=0.0)
     features = raw[: P * S].view(P, S, F)
     gumbel = torch.zeros(S, A)
     expected = scaled.act((features - scaling.centre) / scaling.spread, gumbel)

@@ -10,25 +10,12 @@ import pytest
 import torch
 
 from mario_world_model import cli
-from mario_world_model.checkpoints import save_controller, save_mdn_rnn, save_vae
+from mario_world_model.checkpoints import save_vae
 from mario_world_model.config import ViewConfig
-from mario_world_model.models.agent import Agent
-from mario_world_model.models.controller import Controllers
-from mario_world_model.models.world_model import Controls, WorldModel
+from mario_world_model.models.world_model import Controls
 from mario_world_model.rollouts.pickle_file import write_pickle
-from mario_world_model.utils.checkpoint import load_checkpoint
 from tests.rollouts.episodes import made_up_episode
-from tests.world import ACTIONS, small_world
-
-
-def save_world(folder: Path, world: WorldModel, prefix: str = "") -> None:
-    """V, M and C of a world as <prefix>v.pt, <prefix>m.pt and <prefix>c.pt."""
-    save_vae(folder / f"{prefix}v.pt", world.vae, world.controls, {})
-    fingerprint = load_checkpoint(folder / f"{prefix}v.pt", "vae").fingerprint
-    save_mdn_rnn(folder / f"{prefix}m.pt", world, fingerprint, {})
-    controller = Controllers(torch.zeros(1, ACTIONS, world.features), torch.zeros(1, ACTIONS), sampled=True)
-    fingerprint = load_checkpoint(folder / f"{prefix}m.pt", "mdn_rnn").fingerprint
-    save_controller(folder / f"{prefix}c.pt", Agent(world, controller), fingerprint, {})
+from tests.world import save_world, small_world
 
 
 @pytest.fixture
