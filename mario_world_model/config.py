@@ -510,24 +510,24 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
     # A world model of 1-1 in about eight minutes on two cores.
     "demo": {
         CollectConfig: {"episodes": 180, "max_steps": 400},
-        VAEConfig: {"latent_size": 128},
-        TrainVAEConfig: {"epochs": 100, "max_minutes": 1.5, "learning_rate": 3e-3},
+        VAEConfig: {"latent_size": 256, "widths": (16, 32, 64)},
+        TrainVAEConfig: {"epochs": 100, "max_minutes": 2.25, "learning_rate": 3e-3},
         MDNRNNConfig: {"hidden_size": 256},
         TrainMDNRNNConfig: {
             "epochs": 1000,
-            "max_minutes": 1.25,
+            "max_minutes": 1.5,
             "sequence_length": 50,
             "batch_size": 32,
             "learning_rate": 2e-3,
         },
-        TrainControllerConfig: {"iterations": 1000, "max_minutes": 0.6},
+        TrainControllerConfig: {"iterations": 1000, "max_minutes": 0.75},
         EvaluateConfig: {"episodes": 20, "max_steps": 600},
         RunConfig: {
             "output": Path("demo"),
-            "rounds": 3,
+            "rounds": 2,
             "round_episodes": 24,
             "round_max_steps": 250,
-            "round_share": 0.6,
+            "round_share": 0.5,
         },
     },
     # The networks of Ha & Schmidhuber (2018); data and game stay ours.

@@ -283,6 +283,12 @@ def describe_result(config: RunConfig, result: Result) -> str:
     """The summary that a run ends with."""
     first, last = result.rounds[0], result.rounds[-1]
     gain = result.agent.mean_max_x - result.random.mean_max_x
+    # Of the difference of two means; within twice this, chance explains it.
+    error = math.hypot(
+        result.agent.std_max_x / math.sqrt(result.agent.episodes),
+        result.random.std_max_x / math.sqrt(result.random.episodes),
+    )
+    certainty = "more than chance explains" if abs(gain) > 2 * error else "not distinguishable from chance"
     verdict = (
         f"The controller got {gain:.0f} pixels further than the uniform random agent"
         if gain > 0
@@ -302,7 +308,8 @@ def describe_result(config: RunConfig, result: Result) -> str:
             f"their own episodes: {', '.join(f'{one.real_max_x:.0f}' for one in result.rounds)}",
             f"- {describe('world model', result.agent)}",
             f"- {describe('uniform random', result.random)}",
-            f"- {verdict} (mean max x over {result.agent.episodes} real episodes, {protocol}).",
+            f"- {verdict} (mean max x over {result.agent.episodes} real episodes, {protocol}; standard error of the "
+            f"difference {error:.0f}: {certainty}).",
             f"- {result.seconds / 60:.1f} minutes in all",
             "",
             f"Watch it: {config.output / 'agent.mp4'} (the agent in the real game), "

@@ -44,3 +44,7 @@ def test_the_summary_says_plainly_who_got_further(agent_x: float, verdict: str) 
     assert verdict in said
     assert f"mean max x {agent_x:.0f}" in said
     assert "mean max x 700" in said
+    # Two means of 20 episodes with a deviation of 50: standard error 15.8.
+    assert "standard error of the difference 16: more than chance explains" in said
+    close = dataclasses.replace(result, agent=dataclasses.replace(random, mean_max_x=710.0))
+    assert "not distinguishable from chance" in describe_result(preset_config(RunConfig, "demo"), close)
