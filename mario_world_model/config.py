@@ -260,6 +260,9 @@ class TrainMDNRNNConfig:
     """Weight of the loss of the two endings, death and flag."""
     gradient_clip: float = 1.0
     """Largest norm of a gradient."""
+    posterior_noise: float = 1.0
+    """Share of the posterior's deviation in the latents that M is trained on; 1: samples, as in the paper;
+    0: posterior means."""
     warmup: int = 8
     """Real steps that fill the memory before a dream begins."""
     starts: int = 1024
@@ -280,7 +283,7 @@ class TrainMDNRNNConfig:
         _refuse_unless(self.sequence_length >= 2, self, "sequence_length", "at least 2 steps")
         for name in ("death_weight", "gradient_clip"):
             _refuse_unless(getattr(self, name) > 0, self, name, "a number > 0")
-        for name in ("reward_weight", "ending_weight"):
+        for name in ("reward_weight", "ending_weight", "posterior_noise"):
             _refuse_unless(getattr(self, name) >= 0, self, name, "a number ≥ 0")
         _refuse_unless(self.warmup >= 1, self, "warmup", "at least 1 step")
         _refuse_unless(self.starts >= 1, self, "starts", "at least 1")

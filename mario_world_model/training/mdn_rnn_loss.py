@@ -37,9 +37,11 @@ def mdn_rnn_loss(
 ) -> MDNRNNLoss:
     """Run M over a batch of sequences, from an empty memory, on latents drawn afresh from their posterior.
 
-    `noise` (B, L + 1, Z) fixes the draw.
+    `noise`, standard normal (B, L + 1, Z), fixes the draw; config.posterior_noise scales it.
     """
-    latents = batch.posterior.sample(noise)
+    if noise is None:
+        noise = torch.randn_like(batch.posterior.mean)
+    latents = batch.posterior.sample(config.posterior_noise * noise)
     hidden, _ = network(latents[:, :-1], batch.actions, network.initial_memory(len(latents)))
     prediction = network.predict(hidden, latents[:, :-1])
     latent = -prediction.latent.log_prob(latents[:, 1:]) / network.latent_size
