@@ -21,7 +21,7 @@ from mario_world_model.config import (
 )
 from mario_world_model.dream import Dream, dream_returns
 from mario_world_model.emulation.actions import ACTION_SETS
-from mario_world_model.emulation.emulator import installed
+from mario_world_model.emulation.backends import installed
 from mario_world_model.models.controller import Controllers, parameter_count
 from mario_world_model.models.mdn_rnn import MDNRNN
 from mario_world_model.models.vae import VAE, Posterior

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mario_world_model.config import BackendChoice
-from mario_world_model.emulation.emulator import Emulator, installed, open_emulator
+from mario_world_model.emulation.backends import installed, open_emulator
+from mario_world_model.emulation.emulator import Emulator
 from mario_world_model.emulation.rom import fetch_rom, find_rom
 from mario_world_model.emulation.stages import ROM_MODES, RomMode
 from mario_world_model.errors import InputError

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from mario_world_model.config import BackendChoice, GameConfig, ViewConfig
 from mario_world_model.emulation.actions import NOOP, action_buttons, action_names
-from mario_world_model.emulation.emulator import SCREEN_SHAPE, open_emulator, unpack_state
+from mario_world_model.emulation.backends import open_emulator
+from mario_world_model.emulation.emulator import SCREEN_SHAPE, unpack_state
 from mario_world_model.emulation.game import Game
 from mario_world_model.emulation.rom import find_rom
 from mario_world_model.emulation.stages import STAGES, RomMode, Target, check_target, parse_env_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mario_world_model.emulation.emulator import installed
+from mario_world_model.emulation.backends import installed
 from mario_world_model.emulation.palette import _PAIRS, to_fceumm
 from mario_world_model.utils.environment import MarioEnv
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mario_world_model.config import BackendChoice
-from mario_world_model.emulation import emulator as emulators
 from mario_world_model.emulation.actions import NOOP, RIGHT, START
-from mario_world_model.emulation.emulator import SCREEN_SHAPE, Emulator, open_emulator
+from mario_world_model.emulation.backends import installed, open_emulator
+from mario_world_model.emulation.emulator import SCREEN_SHAPE, Emulator
 from mario_world_model.errors import InputError
 
 
@@ -114,7 +114,7 @@ def test_foreign_state_is_refused_in_one_line(emulator: Emulator) -> None:
 
 def test_auto_prefers_stable_retro(monkeypatch: pytest.MonkeyPatch, rom: Path) -> None:
     console = open_emulator("auto", rom)
-    assert console.name == ("stable-retro" if emulators.installed("stable-retro") else "nes-py")
+    assert console.name == ("stable-retro" if installed("stable-retro") else "nes-py")
     console.close()
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(InputError, match=r"^backend: expected stable-retro or nes-py to be installed, found no"):

@@ -10,7 +10,8 @@ import pytest
 
 from mario_world_model.config import BackendChoice
 from mario_world_model.emulation.actions import RIGHT, B, action_buttons
-from mario_world_model.emulation.emulator import Emulator, open_emulator
+from mario_world_model.emulation.backends import open_emulator
+from mario_world_model.emulation.emulator import Emulator
 from mario_world_model.emulation.game import Game
 
 RUN = RIGHT | B
