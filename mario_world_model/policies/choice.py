@@ -15,10 +15,14 @@ from mario_world_model.policies.policy import Policy
 from mario_world_model.policies.reference import BiasedPolicy, RightPolicy, UniformPolicy
 from mario_world_model.policies.world_model import WorldModelPolicy
 
+EXPLORE = "explore"
+
 REFERENCE: dict[str, Callable[[ActionSet], Policy]] = {
     "uniform": UniformPolicy,
     "biased": BiasedPolicy,
     "right": RightPolicy,
+    # The same hands; that its episodes begin in places reached before is the collection's part.
+    EXPLORE: BiasedPolicy,
 }
 
 
@@ -31,6 +35,11 @@ class PolicyChoice:
     vae: Path | None = None
     mdnrnn: Path | None = None
     controller: Path | None = None
+
+    @property
+    def explores(self) -> bool:
+        """Whether its episodes begin where earlier ones have been (`rollouts.archive`)."""
+        return self.reference == EXPLORE
 
     @property
     def name(self) -> str:

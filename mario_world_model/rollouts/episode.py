@@ -43,6 +43,8 @@ class EpisodeInfo:
     terminated: bool
     truncated: bool
     truth_fields: tuple[str, ...]
+    start: str = "level"
+    """Where it began: "level", after a reset, or "archive", in a state that exploration had reached."""
     sha256: str = ""
     """Of the arrays, in the order of `Episode`'s fields."""
     schema: int = SCHEMA

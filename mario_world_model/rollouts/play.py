@@ -33,14 +33,24 @@ class Moment:
     terminated: bool = False
 
 
-def play(env: gymnasium.Env[Screen, Action], policy: Policy, seed: int, index: int, max_steps: int) -> Iterator[Moment]:
+def play(
+    env: gymnasium.Env[Screen, Action],
+    policy: Policy,
+    seed: int,
+    index: int,
+    max_steps: int,
+    start: bytes | None = None,
+) -> Iterator[Moment]:
     """Yield the moments of episode `index` under `seed`: 1 after the reset, then one a step.
 
-    Ends after the first moment that is terminated, or `max_steps` steps.
+    Ends after the first moment that is terminated, or `max_steps` steps. With `start`, a state that
+    `MarioEnv.save_state` gave, it begins there.
     """
     game = env.unwrapped
     assert isinstance(game, MarioEnv)
     screen, info = env.reset(seed=stream_seed(seed, index, _GAME_STREAM))
+    if start is not None:
+        screen = game.load_state(start)
     policy.reset(stream(seed, index, _POLICY_STREAM))
     yield Moment(screen, game.truth(), info)
     for _ in range(max_steps):

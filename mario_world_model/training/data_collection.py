@@ -6,18 +6,26 @@
 A folder instead of a .pkl keeps one file per episode, for data larger than memory:
 
     python -m mario_world_model.training.data_collection --episodes 500 --output data/mario_rollouts
+
+All of the level, from an archive of places that earlier episodes have reached:
+
+    python -m mario_world_model.training.data_collection --policy explore --episodes 1000 --max-steps 150 \
+        --output data/mario_rollouts
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import json
 import shutil
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 from tqdm import tqdm
 
@@ -28,15 +36,20 @@ from mario_world_model.emulation.stages import parse_env_id
 from mario_world_model.emulation.truth import TRUTH_FIELDS
 from mario_world_model.errors import InputError
 from mario_world_model.policies.choice import PolicyChoice, build_policy, choose_policy, controls_of
+from mario_world_model.rollouts.archive import Cell, cell_of, read_archive, write_archive
 from mario_world_model.rollouts.dataset import episode_files, open_dataset
 from mario_world_model.rollouts.episode import Episode, EpisodeInfo, check_episode, content_hash
 from mario_world_model.rollouts.episode_file import SUFFIX, read_episode, write_episode
 from mario_world_model.rollouts.pickle_file import write_pickle
 from mario_world_model.rollouts.play import play
-from mario_world_model.utils.environment import MarioEnv, make_env
-from mario_world_model.utils.preprocessing import preprocess
+from mario_world_model.utils.environment import MarioEnv, Screen, make_env
+from mario_world_model.utils.preprocessing import Action, preprocess
+from mario_world_model.utils.seeding import stream
 from mario_world_model.utils.tracking import save_config
-from mario_world_model.utils.workers import run_tasks
+from mario_world_model.utils.workers import WorkerPool, run_tasks
+
+_ARCHIVE_STREAM = 2
+_EXPLORING_BATCH = 32  # episodes between two looks at the archive; few enough to find new places soon
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,18 @@ class _Task:
     max_steps: int
     rom_sha1: str
     file: Path
+    exploring: bool = False
+    start: bytes | None = None
+    """State to begin from, where it is not the start of the level."""
+
+
+@dataclass(frozen=True)
+class _Played:
+    """What an episode leaves beside its file."""
+
+    steps: int
+    reached: dict[Cell, bytes]
+    """A state for every cell it came through, if it was exploring."""
 
 
 def collect(config: CollectConfig) -> Path:
@@ -77,21 +102,51 @@ def collect(config: CollectConfig) -> Path:
             max_steps=config.max_steps,
             rom_sha1=rom_sha1(rom),
             file=partial / f"episode-{index:06d}{SUFFIX}",
+            exploring=choice.explores,
         )
         for index in range(first, first + config.episodes)
     ]
-    waiting = [task for task in tasks if not task.file.exists()]
-    if len(waiting) < len(tasks):
-        print(f"{partial}: {len(tasks) - len(waiting)} episodes are there already", file=sys.stderr)
-    with tqdm(total=config.episodes, initial=len(tasks) - len(waiting), unit="episode", disable=None) as bar:
+    there = sum(task.file.exists() for task in tasks)
+    if there:
+        print(f"{partial}: {there} episodes are there already", file=sys.stderr)
+    with tqdm(total=config.episodes, initial=there, unit="episode", disable=None) as bar:
         steps = 0
-        for _, played in run_tasks(_collect_episode, waiting, config.workers) if waiting else ():
-            steps += played
+        for played in _explore(tasks, partial, config) if choice.explores else _play_all(tasks, config.workers):
+            steps += played.steps
             bar.update()
             bar.set_postfix(steps=steps)
     _finish(config.output, partial, before)
     save_config(config.output, config)
     return config.output
+
+
+def _play_all(tasks: Sequence[_Task], workers: int) -> Iterator[_Played]:
+    """Play those episodes that are not there yet, in whatever order they end."""
+    waiting = [task for task in tasks if not task.file.exists()]
+    if waiting:
+        for _, played in run_tasks(_collect_episode, waiting, workers):
+            yield played
+
+
+def _explore(tasks: Sequence[_Task], partial: Path, config: CollectConfig) -> Iterator[_Played]:
+    """Play episodes that begin where earlier ones have been.
+
+    The archive grows between batches of a fixed size, in the order of the episodes, so that the
+    number of workers changes nothing. A batch that was broken off is played again.
+    """
+    file = partial / f"archive{SUFFIX}"
+    archive, done = read_archive(file)
+    with WorkerPool(config.workers) as pool:
+        for first in range(done, len(tasks), _EXPLORING_BATCH):
+            rng = stream(config.seed, tasks[first].index, _ARCHIVE_STREAM)
+            batch = [
+                dataclasses.replace(task, start=archive.draw(rng)) for task in tasks[first : first + _EXPLORING_BATCH]
+            ]
+            played = dict(pool.run(_collect_episode, batch))
+            for number in range(len(batch)):
+                archive.add(played[number].reached)
+                yield played[number]
+            write_archive(file, archive, first + len(batch))
 
 
 def _check_output(output: Path) -> None:
@@ -134,20 +189,29 @@ def note_of(config: CollectConfig, first: int) -> str:
     return json.dumps({**to_plain(dataclasses.replace(config, workers=0)), "first": first}, indent=2) + "\n"
 
 
-def _collect_episode(task: _Task) -> int:
-    """Play one episode and write it; returns its steps. Runs in a worker process."""
-    env = make_env(task.game)
+@functools.lru_cache(maxsize=1)
+def _environment(game: GameConfig) -> gymnasium.Env[Screen, Action]:
+    """A worker's environment: it lasts, because the way to the start of a level takes as long as 50 steps."""
+    return make_env(game)
+
+
+def _collect_episode(task: _Task) -> _Played:
+    """Play one episode and write it. Runs in a worker process."""
+    env = _environment(task.game)
     game = env.unwrapped
     assert isinstance(game, MarioEnv)
     policy = build_policy(task.policy, task.game.actions)
-    moments = play(env, policy, task.seed, task.index, task.max_steps)
+    moments = play(env, policy, task.seed, task.index, task.max_steps, task.start)
+    reached: dict[Cell, bytes] = {}
     frames, truth, actions, rewards = [], [], [], []
     for moment in moments:
         frames.append(preprocess(moment.screen, task.view))
         truth.append(moment.truth)
         actions.append(moment.action)
         rewards.append(moment.reward)
-    env.close()
+        cell = cell_of(moment.info["world"], moment.info["stage"], moment.info["x_pos"])
+        if task.exploring and cell not in reached and not moment.terminated:
+            reached[cell] = game.save_state()
     arrays = (
         np.stack(frames),
         np.array(actions[1:], dtype=np.uint8),
@@ -169,10 +233,11 @@ def _collect_episode(task: _Task) -> int:
         terminated=moment.terminated,
         truncated=not moment.terminated,
         truth_fields=TRUTH_FIELDS,
+        start="level" if task.start is None else "archive",
         sha256=content_hash(*arrays),
     )
     write_episode(task.file, check_episode(Episode(*arrays, info), str(task.file)))
-    return len(actions) - 1
+    return _Played(len(actions) - 1, reached)
 
 
 def _finish(output: Path, partial: Path, before: list[Episode]) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from mario_world_model.config import CollectConfig, GameConfig
 from mario_world_model.errors import InputError
+from mario_world_model.rollouts.archive import Archive
 from mario_world_model.rollouts.dataset import open_dataset
+from mario_world_model.training import data_collection
 from mario_world_model.training.data_collection import collect, note_of
 from mario_world_model.utils.environment import make_env
 from mario_world_model.utils.preprocessing import preprocess
@@ -71,3 +73,31 @@ def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"found thesis\.tex in it"):
         collect(small(tmp_path))
     assert (tmp_path / "thesis.tex").exists()
+
+
+def test_exploring_episodes_begin_where_others_have_been(tmp_path: Path) -> None:
+    explore = {"policy": "explore", "episodes": 70, "max_steps": 12}
+    whole = open_dataset(collect(small(tmp_path / "two", workers=2, **explore)))
+    starts = [(episode.info.start, int(episode.column("x")[0])) for episode in whole.episodes]
+    # The first batch knows no other place; of the others four in five begin in one.
+    assert {start for start, _ in starts[:32]} == {"level"}
+    assert sum(start == "archive" for start, _ in starts[32:]) > 20
+    assert all(x <= 60 for start, x in starts if start == "level")
+    assert max(x for start, x in starts if start == "archive") > 60
+
+
+def test_an_interrupted_exploration_ends_as_an_undisturbed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    explore = {"policy": "explore", "episodes": 70, "max_steps": 12}
+    whole = open_dataset(collect(small(tmp_path / "whole", workers=1, **explore)))
+    written = data_collection.write_archive
+
+    def pull_the_plug(path: Path, archive: Archive, episodes: int) -> None:
+        written(path, archive, episodes)
+        if episodes == 64:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(data_collection, "write_archive", pull_the_plug)
+    with pytest.raises(KeyboardInterrupt):
+        collect(small(tmp_path / "d", **explore))
+    monkeypatch.undo()
+    assert open_dataset(collect(small(tmp_path / "d", **explore))).fingerprint == whole.fingerprint

@@ -1,0 +1,65 @@
+"""Places that exploration has reached, as states of the game to go on from (Go-Explore, Ecoffet et al. 2021)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from mario_world_model.errors import InputError
+from mario_world_model.utils.atomic import written_whole
+
+Cell = tuple[int, int, int]
+"""World, stage, and the `CELL_WIDTH` pixels of the level that Mario is in."""
+
+CELL_WIDTH = 32
+_LEVEL_STARTS = 0.2  # share of episodes from the start of the level, which a real episode has to pass too
+
+
+def cell_of(world: int, stage: int, x: int) -> Cell:
+    """The cell of a position `x`, pixels from the start of the level."""
+    return int(world), int(stage), int(x) // CELL_WIDTH
+
+
+@dataclass
+class Archive:
+    """One state per cell, the latest: a doomed one, over a pit, is soon replaced by another."""
+
+    states: dict[Cell, bytes] = field(default_factory=dict)
+
+    def draw(self, rng: np.random.Generator) -> bytes | None:
+        """A state to begin from, every cell equally likely; None for the start of the level."""
+        if not self.states or rng.random() < _LEVEL_STARTS:
+            return None
+        cells = sorted(self.states)
+        return self.states[cells[int(rng.integers(len(cells)))]]
+
+    def add(self, found: dict[Cell, bytes]) -> None:
+        """Keep the states of an episode."""
+        self.states.update(found)
+
+
+def write_archive(path: Path, archive: Archive, episodes: int) -> None:
+    """Write the archive as it is after `episodes` episodes, whole or not at all."""
+    tensors = {json.dumps(cell): np.frombuffer(state, np.uint8) for cell, state in archive.states.items()}
+    with written_whole(path) as temporary:
+        save_file(tensors, temporary, metadata={"episodes": str(episodes)})
+
+
+def read_archive(path: Path) -> tuple[Archive, int]:
+    """What `write_archive` wrote; an empty archive after no episodes where there is no such file.
+
+    Raises InputError when the file is damaged.
+    """
+    if not path.exists():
+        return Archive(), 0
+    try:
+        file = safe_open(path, framework="numpy")
+        cells = {tuple(json.loads(key)): file.get_tensor(key).tobytes() for key in file.keys()}  # noqa: SIM118
+        return Archive(cells), int((file.metadata() or {})["episodes"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: expected the archive of an exploration, found a damaged file ({error})") from error
