@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import gymnasium
@@ -8,11 +9,14 @@ import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_for_sb3
+from torch import Tensor, nn
 
 from mario_world_model.config import DreamConfig
 from mario_world_model.dream import Dream, choose_starts, dream_returns
 from mario_world_model.models.agent import Agent
 from mario_world_model.models.controller import Controllers, parameter_count
+from mario_world_model.models.mixture import draw_noise
+from mario_world_model.models.vae import Posterior
 from mario_world_model.models.world_model import Starts
 from tests.world import ACTIONS, save_world, small_world
 
@@ -49,19 +53,38 @@ def test_a_dream_step_is_the_prediction_that_training_made() -> None:
     assert features.shape == after.shape == (1, 6, 64 + 24)
 
 
+class _Eyes(nn.Module):
+    """A V that sees whatever latents it is told to."""
+
+    def show(self, latents: Tensor) -> None:
+        self._posterior = Posterior(latents, torch.full_like(latents, -8.0))
+
+    def encode(self, frames: Tensor) -> Posterior:
+        del frames
+        return self._posterior
+
+
 @torch.inference_mode()
-def test_dream_and_agent_keep_the_same_memory() -> None:
-    """An agent that is shown the frames of a dream it acts in remembers what the dream does."""
-    world = small_world()
-    latents, memory = torch.randn(1, 64), world.mdn_rnn.initial_memory(1)
+def test_the_agent_remembers_what_was_played_not_what_it_chose() -> None:
+    """Sticky actions are not announced; M's own expectation of the next latents tells them apart."""
+    torch.manual_seed(0)
+    eyes = _Eyes()
+    world = dataclasses.replace(small_world(), vae=eyes)
+    for parameter in world.mdn_rnn.parameters():
+        parameter.mul_(2.0)  # actions of random weights hardly differ in what they lead to
     agent = Agent(world, controllers(1))
-    for _ in range(5):
-        frame = world.decode(latents)
-        seen = world.encode(frame)
-        action = agent.act(frame[0].numpy())
-        memory = world.remember(seen, torch.tensor([action]), memory)
+    frame = np.zeros((64, 64, 3), np.uint8)
+    latents, memory, played, repeated = torch.randn(1, 64), world.mdn_rnn.initial_memory(1), 0, 0
+    for step in range(60):
+        eyes.show(latents)
+        chosen = agent.act(frame)
         torch.testing.assert_close(agent._memory.hidden, memory.hidden, rtol=1e-5, atol=1e-5)
-        latents = seen
+        repeated += step % 3 == 0 and chosen != played
+        played = played if step % 3 == 0 else chosen
+        noise = draw_noise((1,), 3, 1, 64, torch.Generator().manual_seed(step))
+        imagined, memory = world.imagine(latents, torch.tensor([played]), memory, noise, temperature=0.0)
+        latents = imagined.latents
+    assert repeated > 5
 
 
 def test_candidates_share_their_luck() -> None:
