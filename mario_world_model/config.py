@@ -173,7 +173,8 @@ class CollectConfig:
     max_steps: int = 2500
     """Most agent steps in an episode (the game clock allows 2,400 at frame skip 4)."""
     policy: str = "biased"
-    """biased (to the right, actions held), uniform, right, or a trained agent: controller .pt or PPO .zip."""
+    """biased (to the right, actions held), explore (the same, from places that earlier episodes reached),
+    uniform, right, or a trained agent: controller .pt or PPO .zip."""
     vae: Path | None = None
     """VAE of a controller given as --policy."""
     mdnrnn: Path | None = None
@@ -212,6 +213,9 @@ class TrainVAEConfig:
     batch_size: int = 64
     """Frames per update."""
     learning_rate: float = 1e-3
+    colour_rarity: float = 0.5
+    """A pixel counts by p^-colour_rarity, p the share of its colour in the data, so that sprites count
+    beside the sky; 0: every pixel alike."""
     """Adam's step size; falls to a tenth along a cosine."""
     init: Path | None = None
     """VAE checkpoint to start from instead of random weights."""
@@ -541,8 +545,8 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "likelihood": "squared_error",
             "free_nats": 0.5,
         },
-        TrainVAEConfig: {"epochs": 10, "batch_size": 100, "learning_rate": 1e-4},
-        MDNRNNConfig: {"hidden_size": 256, "joint": False, "residual": False},
+        TrainVAEConfig: {"epochs": 10, "batch_size": 100, "learning_rate": 1e-4, "colour_rarity": 0.0},
+        MDNRNNConfig: {"hidden_size": 256, "joint": False, "anchor": "none"},
         TrainMDNRNNConfig: {
             "epochs": 20,
             "batch_size": 100,

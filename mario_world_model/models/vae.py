@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mario_world_model.config import VAEConfig
+from mario_world_model.models.colour_rarity import ColourRarity
 
 FRAME_SIZE = 64
 _GRID = 8  # cells along each side after three stride-2 convolutions
@@ -67,8 +68,10 @@ class VAE(nn.Module):
         images: Tensor = self.decoder(latents)
         return images
 
-    def loss(self, frames: Tensor, noise: Tensor | None = None) -> VAELoss:
+    def loss(self, frames: Tensor, noise: Tensor | None = None, rarity: ColourRarity | None = None) -> VAELoss:
         """Negative evidence lower bound per frame, up to a constant, for frames uint8 (B, 64, 64, 3).
+
+        With `rarity`, pixels count in the reconstruction by how rare their colours are.
 
         `calibrated` is the optimal-variance decoder of Rybkin et al. 2021 (equation 8): the
         squared error weighs as much as the reconstruction is already good, so that a sprite
@@ -76,16 +79,17 @@ class VAE(nn.Module):
         """
         posterior = self.encode(frames)
         images = to_images(frames)
-        difference = self.decode(posterior.sample(noise)) - images
-        mse = difference.square().mean()
+        squares = (self.decode(posterior.sample(noise)) - images).square()
+        mse = squares.mean()
+        weighted = mse if rarity is None else (squares * rarity.weights(frames)).mean()
         values = images[0].numel()
         if self.config.likelihood == "calibrated":
-            reconstruction = 0.5 * values * torch.log(mse + 1e-8)
+            reconstruction = 0.5 * values * torch.log(weighted + 1e-8)
         else:
-            reconstruction = values * mse
+            reconstruction = values * weighted
         kl = posterior.kl()
         charged = kl.clamp(min=self.config.free_nats * self.config.latent_size).mean()
-        return VAELoss(total=reconstruction + self.config.beta * charged, mse=mse, kl=kl.mean().detach())
+        return VAELoss(total=reconstruction + self.config.beta * charged, mse=mse.detach(), kl=kl.mean().detach())
 
 
 def to_images(frames: Tensor) -> Tensor:
