@@ -98,22 +98,23 @@ def load_world_model(vae_path: Path, mdn_rnn_path: Path) -> tuple[WorldModel, st
     return world_model, saved.fingerprint
 
 
-def save_controller(path: Path, agent: Agent, mdn_rnn_fingerprint: str, provenance: Provenance) -> None:
-    """Write C, the controller of an agent."""
-    world_model, controller = agent.world_model, agent.controller
+def save_controllers(
+    path: Path, controllers: Controllers, world_model: WorldModel, mdn_rnn_fingerprint: str, provenance: Provenance
+) -> None:
+    """Write C: one controller, or several of one evolution."""
     config = {
-        "bound": controller.bound,
+        "bound": controllers.bound,
         "latent_size": world_model.mdn_rnn.latent_size,
         "hidden_size": world_model.mdn_rnn.config.hidden_size,
         "controls": to_plain(world_model.controls),
         "mdn_rnn": mdn_rnn_fingerprint,
     }
-    tensors = {"weight": controller.weight, "bias": controller.bias}
+    tensors = {"weight": controllers.weight, "bias": controllers.bias}
     save_checkpoint(path, Checkpoint("controller", config, tensors, provenance))
 
 
-def load_controller(path: Path, world_model: WorldModel, mdn_rnn_fingerprint: str | None) -> Controllers:
-    """Read C for a world model; with a fingerprint, refuse one evolved on another M.
+def load_controllers(path: Path, world_model: WorldModel, mdn_rnn_fingerprint: str | None) -> Controllers:
+    """Read what `save_controllers` wrote for a world model; with a fingerprint, refuse those evolved on another M.
 
     Raises InputError when sizes, controls or fingerprint differ.
     """
@@ -131,9 +132,10 @@ def load_controller(path: Path, world_model: WorldModel, mdn_rnn_fingerprint: st
             f"found one evolved on another ({str(saved.config.get('mdn_rnn'))[:12]})"
         )
     actions = len(ACTION_SETS[world_model.controls.actions])
-    shapes = {"weight": (1, actions, world_model.features), "bias": (1, actions)}
-    for name, shape in shapes.items():
-        found = saved.tensors.get(name)
+    weight, bias = saved.tensors.get("weight"), saved.tensors.get("bias")
+    count = 1 if weight is None or weight.ndim == 0 else len(weight)
+    shapes = {"weight": (count, actions, world_model.features), "bias": (count, actions)}
+    for (name, shape), found in zip(shapes.items(), (weight, bias), strict=True):
         if found is None or tuple(found.shape) != shape or found.dtype != torch.float32:
             raise InputError(
                 f"{path}: {name}: expected float32 {shape}, found {None if found is None else tuple(found.shape)}"
@@ -142,6 +144,14 @@ def load_controller(path: Path, world_model: WorldModel, mdn_rnn_fingerprint: st
     if not isinstance(bound, float) or not 0.0 <= bound < math.inf:
         raise InputError(f"{path}: bound: expected a number ≥ 0, found {bound!r}")
     return Controllers(saved.tensors["weight"], saved.tensors["bias"], bound)
+
+
+def load_controller(path: Path, world_model: WorldModel, mdn_rnn_fingerprint: str | None) -> Controllers:
+    """`load_controllers` of a file that holds exactly one."""
+    controllers = load_controllers(path, world_model, mdn_rnn_fingerprint)
+    if len(controllers.bias) != 1:
+        raise InputError(f"{path}: expected one controller, found the {len(controllers.bias)} of an evolution's path")
+    return controllers
 
 
 def load_agent(vae: Path, mdn_rnn: Path, controller: Path) -> Agent:

@@ -18,6 +18,7 @@ COMMANDS = {
     "train-vae": ("mario_world_model.training.train_vae", "train the VAE on a data set's frames"),
     "train-mdn-rnn": ("mario_world_model.training.train_mdn_rnn", "train the MDN-RNN on their latents"),
     "train-controller": ("mario_world_model.training.train_controller", "evolve the controller in the dream"),
+    "probe": ("mario_world_model.evaluation.probe", "ask a world model how far it can be believed"),
     "ppo": ("mario_world_model.training.ppo_baseline", "train the model-free baseline"),
     "evaluate": ("mario_world_model.training.evaluate", "play an agent in the real game"),
 }

@@ -467,6 +467,55 @@ class RunConfig:
     """Run the whole pipeline: collect, train all three parts, evaluate, and show the result.
 
     V is trained once, on episodes of the collection's policy. Every round trains M on over all data,
+@dataclass(frozen=True)
+class ProbeConfig:
+    """Ask a world model what it knows and how far its dreams can be believed.
+
+    Truth read off latents, deaths foreseen, drift of dreams and, with --controller, dreamt against
+    real returns; on the held-out episodes of --dataset, or on those of --own.
+    """
+
+    preset: PresetName = "default"
+    """Set of defaults to start from."""
+    vae: Path = Path("checkpoints/vae_mario.pt")
+    """VAE of the world model."""
+    mdnrnn: Path = Path("checkpoints/mdn_rnn_mario.pt")
+    """MDN-RNN of the world model."""
+    dataset: Path = Path("data/mario_rollouts.pkl")
+    """Data set it was trained on."""
+    own: Path | None = None
+    """Data set nothing was trained on, such as episodes of the present controller, to judge by instead."""
+    controller: Path | None = None
+    """Controller whose evolution is followed in dream and game."""
+    dream: OmitArgPrefixes[DreamConfig] = field(default_factory=DreamConfig)
+    game: OmitArgPrefixes[PlayConfig] = field(default_factory=PlayConfig)
+    dreams: int = 256
+    """Dreams for each controller."""
+    episodes: int = 4
+    """Real episodes for each controller."""
+    max_steps: int = 300
+    """Most agent steps of these."""
+    output: Path = Path("logs/probe.json")
+    """Where every figure goes."""
+    workers: int = 0
+    """Emulator processes; 0: one per core."""
+    device: DeviceChoice = "auto"
+    """auto: CUDA, else Apple MPS, else CPU."""
+    seed: int = 2_000_000
+    """Seed of dreams, readers and episodes; far from those of training and evaluation."""
+
+    def __post_init__(self) -> None:
+        for name in ("dreams", "episodes", "max_steps"):
+            _refuse_unless(getattr(self, name) >= 1, self, name, "at least 1")
+        _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
+        _refuse_unless(self.seed >= 0, self, "seed", "0 or more")
+
+    @property
+    def temperature(self) -> float:
+        """At which dreams are sampled beside the likeliest path."""
+        return self.dream.temperature
+
+
     evolves C on in its dream, and adds episodes of the new controller to the data set. The stages take
     their hyper-parameters from the preset; run them one by one to change one.
     """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from mario_world_model.checkpoints import save_controller, save_mdn_rnn, save_vae
+from mario_world_model.checkpoints import save_controllers, save_mdn_rnn, save_vae
 from mario_world_model.config import MDNRNNConfig, VAEConfig, ViewConfig
 from mario_world_model.models.agent import Agent
 from mario_world_model.models.controller import Controllers
@@ -46,4 +46,4 @@ def save_world(folder: Path, world: WorldModel, prefix: str = "") -> None:
     save_mdn_rnn(folder / f"{prefix}m.pt", world, fingerprint, {})
     controller = Controllers(torch.zeros(1, ACTIONS, world.features), torch.zeros(1, ACTIONS), bound=1.0)
     fingerprint = load_checkpoint(folder / f"{prefix}m.pt", "mdn_rnn").fingerprint
-    save_controller(folder / f"{prefix}c.pt", Agent(world, controller), fingerprint, {})
+    save_controllers(folder / f"{prefix}c.pt", controller, world, fingerprint, {})

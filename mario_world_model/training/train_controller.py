@@ -15,6 +15,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,11 +27,10 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import cma
 
-from mario_world_model.checkpoints import load_controller, load_world_model, save_controller
+from mario_world_model.checkpoints import load_controller, load_world_model, save_controllers
 from mario_world_model.command import run_command
 from mario_world_model.config import TrainControllerConfig, to_plain
 from mario_world_model.emulation.actions import ACTION_SETS
-from mario_world_model.models.agent import Agent
 from mario_world_model.models.controller import Controllers, FeatureScaling, parameter_count
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.training.budget import Budget
@@ -43,6 +43,7 @@ _CMA_STREAM, _FITNESS_STREAM, _CHECK_STREAM = 30, 31, 32
 # Above this the full covariance costs more than it finds within the generations there are.
 _LARGEST_FULL_COVARIANCE = 1000
 _CHECK_EVERY = 10  # generations between looks at the distribution's mean on unseen luck
+_PATH = 24  # points of an evolution's path that are kept
 _CHECK_DREAMS = 128  # enough for a mean return steady to a few percent
 
 
@@ -73,6 +74,7 @@ def train_controller(config: TrainControllerConfig) -> ControllerFigures:
     evolution = cma.CMAEvolutionStrategy(start, config.sigma, _options(config, search.size))
     budget = Budget(config.iterations, config.max_minutes)
     best, generation = -np.inf, 0
+    path = [start]
     with (
         Tracker(config.logs, "controller", config) as tracker,
         tqdm(total=config.iterations, unit="generation", disable=None, desc="controller") as bar,
@@ -97,11 +99,25 @@ def train_controller(config: TrainControllerConfig) -> ControllerFigures:
                 tracker.scalars(generation, check__mean=checked[0], check__best=checked[1])
                 if checked.max() > best:
                     best = float(checked.max())
-                    agent = Agent(world_model, finalists.member(int(checked.argmax())))
+                    chosen = finalists.member(int(checked.argmax()))
                     provenance = {"settings": to_plain(config), "generation": generation, "fitness": best}
-                    save_controller(config.output, agent, fingerprint, provenance)
+                    save_controllers(config.output, chosen, world_model, fingerprint, provenance)
+                path.append(evolution.mean)
                 bar.set_postfix(fitness=f"{returns.mean():.1f}", best=f"{best:.1f}")
+    save_controllers(
+        path_file(config.output), search.controllers(_thin(path)), world_model, fingerprint, {"generations": generation}
+    )
     return ControllerFigures(best, generation)
+
+
+def path_file(controller: Path) -> Path:
+    """Where the means of an evolution are kept, from its first to its last: controllers of all strengths."""
+    return controller.with_name(f"{controller.stem}.path{controller.suffix}")
+
+
+def _thin(path: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    """At most `_PATH` of the points of a path, its ends among them."""
+    return [path[number] for number in np.linspace(0, len(path) - 1, min(len(path), _PATH)).astype(int)]
 
 
 class _SearchSpace:

@@ -1,0 +1,65 @@
+"""Whether what pays in the dream pays in the game, over controllers of all strengths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+
+from mario_world_model.models.controller import Controllers
+from mario_world_model.training.fitness import Fitness
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Mean returns of N controllers in dreams and in the game."""
+
+    spearman: float
+    """Rank correlation of the two."""
+    dreamt: list[float]
+    real: list[float]
+    opening_dreamt: list[float]
+    """From where episodes begin, over as many steps as `opening_real`."""
+    opening_real: list[float]
+
+    @property
+    def gap(self) -> float:
+        """Mean of what the dream promises for the opening beyond what the game gives."""
+        return float(np.mean(np.subtract(self.opening_dreamt, self.opening_real)))
+
+
+def with_strangers(path: Controllers, count: int, seed: int) -> Controllers:
+    """The controllers of a path, and `count` random ones as large as its last."""
+    generator = torch.Generator().manual_seed(seed)
+    size = path.weight[-1].std()
+    weight = size * torch.randn((count, *path.weight.shape[1:]), generator=generator)
+    bias = path.bias[-1].std() * torch.randn((count, path.bias.shape[1]), generator=generator)
+    return Controllers(torch.cat([path.weight, weight]), torch.cat([path.bias, bias]), path.bound)
+
+
+def agreement(
+    controllers: Controllers,
+    dream: Fitness,
+    real: Fitness,
+    opening_dream: Fitness,
+    opening_real: Fitness,
+    dreams: int,
+    episodes: int,
+    seed: int,
+) -> Agreement:
+    """Score the same controllers in the fitness that evolution maximises and in the game."""
+
+    def mean(fitness: Fitness, situations: int) -> NDArray[np.float64]:
+        return fitness(controllers, situations, seed)
+
+    dreamt, played = mean(dream, dreams), mean(real, episodes)
+    return Agreement(
+        spearman=float(stats.spearmanr(dreamt, played).statistic),
+        dreamt=dreamt.tolist(),
+        real=played.tolist(),
+        opening_dreamt=mean(opening_dream, dreams).tolist(),
+        opening_real=mean(opening_real, episodes).tolist(),
+    )
