@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from torch import Tensor
 from mario_world_model.models.mdn_rnn import DEATH, ENDINGS, FLAG
 from mario_world_model.models.vae import VAE, Posterior
 from mario_world_model.rollouts.dataset import Dataset
+from mario_world_model.rollouts.episode import Episode
 from mario_world_model.utils.atomic import written_whole
 
 _BATCH = 256
@@ -32,57 +34,72 @@ class LatentEpisode:
     """float32 (T,)."""
     endings: Tensor
     """float32 (T, 2): 1 at the step that ended in death [0] or at the flag [1]."""
+    from_level: bool = True
+    """Whether it began at the start of the level."""
 
     def __len__(self) -> int:
         return len(self.actions)
 
 
 def encode_dataset(dataset: Dataset, vae: VAE, vae_fingerprint: str, device: torch.device) -> list[LatentEpisode]:
-    """Latent form of every episode, from the cache beside the data set when it is up to date."""
+    """Latent form of every episode, from the cache beside the data set; only new episodes are encoded."""
     cache = dataset.path.with_name(dataset.path.name + ".latents.safetensors")
-    wanted = {"dataset": dataset.fingerprint, "vae": vae_fingerprint}
-    posterior = _read_cache(cache, wanted)
-    if posterior is None:
-        posterior = _encode(dataset, vae.to(device).eval(), device)
-        with written_whole(cache) as temporary:
-            tensors = {"mean": posterior.mean, "log_variance": posterior.log_variance}
-            save_file(tensors, temporary, metadata=wanted)
-    episodes, first = [], 0
+    known = _read_cache(cache, vae_fingerprint)
+    posteriors = {}
     for episode in dataset.episodes:
-        last = first + len(episode) + 1
-        endings = torch.zeros(len(episode), ENDINGS)
-        endings[-1, DEATH] = float(episode.died)
-        endings[-1, FLAG] = float(episode.reached_flag)
-        episodes.append(
-            LatentEpisode(
-                posterior=Posterior(posterior.mean[first:last], posterior.log_variance[first:last]),
-                actions=torch.from_numpy(episode.actions.astype(np.int64)),
-                rewards=torch.from_numpy(np.array(episode.rewards)),
-                endings=endings,
-            )
-        )
-        first = last
-    return episodes
+        sha256 = episode.info.sha256
+        posteriors[sha256] = known[sha256] if sha256 in known else _encode(episode, vae.to(device).eval(), device)
+    if list(posteriors) != list(known):
+        _write_cache(cache, vae_fingerprint, posteriors)
+    return [_latent_episode(episode, posteriors[episode.info.sha256]) for episode in dataset.episodes]
 
 
-def _read_cache(cache: Path, wanted: dict[str, str]) -> Posterior | None:
+def _latent_episode(episode: Episode, posterior: Posterior) -> LatentEpisode:
+    endings = torch.zeros(len(episode), ENDINGS)
+    endings[-1, DEATH] = float(episode.died)
+    endings[-1, FLAG] = float(episode.reached_flag)
+    return LatentEpisode(
+        posterior=posterior,
+        actions=torch.from_numpy(episode.actions.astype(np.int64)),
+        rewards=torch.from_numpy(np.array(episode.rewards)),
+        endings=endings,
+        from_level=episode.info.start == "level",
+    )
+
+
+def _write_cache(cache: Path, vae_fingerprint: str, posteriors: dict[str, Posterior]) -> None:
+    """One file for all episodes, their hashes and lengths in its header."""
+    tensors = {
+        "mean": torch.cat([posterior.mean for posterior in posteriors.values()]),
+        "log_variance": torch.cat([posterior.log_variance for posterior in posteriors.values()]),
+    }
+    frames = {sha256: len(posterior.mean) for sha256, posterior in posteriors.items()}
+    with written_whole(cache) as temporary:
+        save_file(tensors, temporary, metadata={"vae": vae_fingerprint, "frames": json.dumps(frames)})
+
+
+def _read_cache(cache: Path, vae_fingerprint: str) -> dict[str, Posterior]:
+    """Posteriors by episode hash, in the order of the file; none of another V's."""
     try:
         with safe_open(cache, framework="pt") as file:
-            if file.metadata() != wanted:
-                return None
-            return Posterior(file.get_tensor("mean"), file.get_tensor("log_variance"))
-    except (SafetensorError, OSError):
+            metadata = file.metadata() or {}
+            if metadata.get("vae") != vae_fingerprint:
+                return {}
+            frames: dict[str, int] = json.loads(metadata["frames"])
+            means, log_variances = file.get_tensor("mean"), file.get_tensor("log_variance")
+            parts = zip(means.split(list(frames.values())), log_variances.split(list(frames.values())), strict=True)
+            return {sha256: Posterior(*part) for sha256, part in zip(frames, parts, strict=True)}
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError):
         # A cache is a convenience: one that is missing or damaged is made again.
-        return None
+        return {}
 
 
 @torch.no_grad()
-def _encode(dataset: Dataset, vae: VAE, device: torch.device) -> Posterior:
+def _encode(episode: Episode, vae: VAE, device: torch.device) -> Posterior:
     means, log_variances = [], []
-    for episode in dataset.episodes:
-        for first in range(0, len(episode) + 1, _BATCH):
-            frames: NDArray[np.uint8] = np.ascontiguousarray(episode.frames[first : first + _BATCH])
-            posterior = vae.encode(torch.from_numpy(frames).to(device))
-            means.append(posterior.mean.cpu())
-            log_variances.append(posterior.log_variance.cpu())
+    for first in range(0, len(episode) + 1, _BATCH):
+        frames: NDArray[np.uint8] = np.ascontiguousarray(episode.frames[first : first + _BATCH])
+        posterior = vae.encode(torch.from_numpy(frames).to(device))
+        means.append(posterior.mean.cpu())
+        log_variances.append(posterior.log_variance.cpu())
     return Posterior(torch.cat(means), torch.cat(log_variances))
