@@ -115,6 +115,7 @@ def mdn_rnn_training(repeats: int) -> Row:
     batch, length, config = 16, 32, TrainMDNRNNConfig()
     vae, network = VAE(VAEConfig()).eval(), MDNRNN(MDNRNNConfig(), VAEConfig().latent_size, _ACTIONS)
     optimiser = torch.optim.Adam(network.parameters())
+    luck = torch.Generator().manual_seed(0)
     frames = torch.randint(0, 256, (batch * (length + 1), 64, 64, 3), dtype=torch.uint8)
 
     def encode() -> Posterior:
@@ -132,7 +133,7 @@ def mdn_rnn_training(repeats: int) -> Row:
             torch.ones(batch, length),
         )
         optimiser.zero_grad()
-        mdn_rnn_loss(network, steps, config).total.backward()
+        mdn_rnn_loss(network, steps, config, luck).total.backward()
         optimiser.step()
         return batch * length
 

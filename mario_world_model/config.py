@@ -144,8 +144,9 @@ class MDNRNNConfig:
     """Gaussians in a mixture."""
     joint: bool = True
     """One mixture over whole latents; otherwise one for every latent number, as in the paper."""
-    residual: bool = True
-    """The means are predicted as changes of the present latent."""
+    anchor: Literal["gate", "present", "none"] = "gate"
+    """What the means start from: a learned share of every number of the present latent; all of it, so that
+    changes are predicted; or nothing, as in the paper."""
 
     def __post_init__(self) -> None:
         _refuse_unless(1 <= self.hidden_size <= 8192, self, "hidden_size", "1 to 8192")
@@ -212,10 +213,10 @@ class TrainVAEConfig:
     """Stop after the update during which this much time has passed; 0: no limit."""
     batch_size: int = 64
     """Frames per update."""
-    learning_rate: float = 1e-3
     colour_rarity: float = 0.5
     """A pixel counts by p^-colour_rarity, p the share of its colour in the data, so that sprites count
     beside the sky; 0: every pixel alike."""
+    learning_rate: float = 1e-3
     """Adam's step size; falls to a tenth along a cosine."""
     init: Path | None = None
     """VAE checkpoint to start from instead of random weights."""
@@ -264,9 +265,13 @@ class TrainMDNRNNConfig:
     """Weight of the loss of the two endings, death and flag."""
     gradient_clip: float = 1.0
     """Largest norm of a gradient."""
-    posterior_noise: float = 1.0
-    """Share of the posterior's deviation in the latents that M is trained on; 1: samples, as in the paper;
-    0: posterior means."""
+    targets: Literal["blurred", "samples"] = "blurred"
+    """blurred: M reads posterior means, and its likelihood allows for the posterior's width, so that it need
+    not carry V's noise; samples: it reads and predicts samples, as in the paper."""
+    open_loop: int = 16
+    """Most steps of a sequence that are run once more on M's own samples; 0: none."""
+    open_loop_weight: float = 1.0
+    """Weight of the loss of these steps."""
     warmup: int = 8
     """Real steps that fill the memory before a dream begins."""
     starts: int = 1024
@@ -287,7 +292,7 @@ class TrainMDNRNNConfig:
         _refuse_unless(self.sequence_length >= 2, self, "sequence_length", "at least 2 steps")
         for name in ("death_weight", "gradient_clip"):
             _refuse_unless(getattr(self, name) > 0, self, name, "a number > 0")
-        for name in ("reward_weight", "ending_weight", "posterior_noise"):
+        for name in ("reward_weight", "ending_weight", "open_loop_weight"):
             _refuse_unless(getattr(self, name) >= 0, self, name, "a number ≥ 0")
         _refuse_unless(self.warmup >= 1, self, "warmup", "at least 1 step")
         _refuse_unless(self.starts >= 1, self, "starts", "at least 1")
@@ -463,11 +468,6 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True)
-class RunConfig:
-    """Run the whole pipeline: collect, train all three parts, evaluate, and show the result.
-
-    V is trained once, on episodes of the collection's policy. Every round trains M on over all data,
-@dataclass(frozen=True)
 class ProbeConfig:
     """Ask a world model what it knows and how far its dreams can be believed.
 
@@ -516,6 +516,11 @@ class ProbeConfig:
         return self.dream.temperature
 
 
+@dataclass(frozen=True)
+class RunConfig:
+    """Run the whole pipeline: collect, train all three parts, evaluate, and show the result.
+
+    V is trained once, on episodes of the collection's policy. Every round trains M on over all data,
     evolves C on in its dream, and adds episodes of the new controller to the data set. The stages take
     their hyper-parameters from the preset; run them one by one to change one.
     """
@@ -602,6 +607,8 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "death_weight": 1.0,
             "ending_weight": 1.0,
             "reward_weight": 1.0,
+            "targets": "samples",
+            "open_loop": 0,
         },
         DreamConfig: {"horizon": 1000, "level_starts": 1.0},
         TrainControllerConfig: {"iterations": 1800, "starts_per_candidate": 16, "logit_bound": 0.0},

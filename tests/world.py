@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from mario_world_model.checkpoints import save_controllers, save_mdn_rnn, save_vae
 from mario_world_model.config import MDNRNNConfig, VAEConfig, ViewConfig
-from mario_world_model.models.agent import Agent
 from mario_world_model.models.controller import Controllers
 from mario_world_model.models.mdn_rnn import MDNRNN
 from mario_world_model.models.vae import VAE
@@ -19,7 +19,11 @@ ACTIONS = 7
 
 
 def small_world(
-    latent_size: int = 64, hidden_size: int = 24, joint: bool = True, residual: bool = True, warmup: int = 4
+    latent_size: int = 64,
+    hidden_size: int = 24,
+    joint: bool = True,
+    anchor: Literal["gate", "present", "none"] = "gate",
+    warmup: int = 4,
 ) -> WorldModel:
     """A world model with 32 start states, the first eight of them at the beginning of an episode."""
     torch.manual_seed(1)
@@ -27,7 +31,7 @@ def small_world(
     return WorldModel(
         vae=VAE(VAEConfig(latent_size=latent_size, widths=(4, 8, 8))).eval(),
         mdn_rnn=MDNRNN(
-            MDNRNNConfig(hidden_size=hidden_size, mixtures=3, joint=joint, residual=residual), latent_size, ACTIONS
+            MDNRNNConfig(hidden_size=hidden_size, mixtures=3, joint=joint, anchor=anchor), latent_size, ACTIONS
         ).eval(),
         controls=Controls("SIMPLE_MOVEMENT", 4, ViewConfig()),
         starts=Starts(

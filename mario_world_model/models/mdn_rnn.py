@@ -19,6 +19,8 @@ ENDINGS = 2
 _LOG_SIGMA_BOUNDS = (-5.0, 1.5)
 # Raw means outside this range arise only from inputs far off the data; bounding them keeps squares finite.
 _MEAN_BOUND = 1e3
+# Logit of the gate before training: most of a picture stays as it is for a step.
+_FIRST_GATE = 2.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,9 @@ class MDNRNN(nn.Module):
         self.choices = 1 if config.joint else latent_size
         self.lstm = nn.LSTM(latent_size + actions, config.hidden_size, batch_first=True)
         self.mixture_head = nn.Linear(config.hidden_size, config.mixtures * (self.choices + 2 * latent_size))
+        self.gate_head = nn.Linear(config.hidden_size, latent_size) if config.anchor == "gate" else None
+        if self.gate_head is not None:
+            nn.init.constant_(self.gate_head.bias, _FIRST_GATE)
         self.step_head = nn.Linear(config.hidden_size, 1 + ENDINGS)
 
     def initial_memory(self, batch: int) -> Memory:
@@ -87,11 +92,12 @@ class MDNRNN(nn.Module):
     def predict(self, hidden: Tensor, latents: Tensor) -> Prediction:
         """Predictions from hidden states (..., H) for the steps taken in latents (..., Z).
 
-        `latents` anchor the means when the model predicts changes (config.residual): it is here,
-        and nowhere else, that a change becomes a latent.
+        `latents` anchor the means (config.anchor): it is in `_gaussian`, and nowhere
+        else, that a change becomes a latent.
         """
         raw = self.mixture_head(hidden).unflatten(-1, (self.config.mixtures, self._rows))
-        mean, log_sigma = self._gaussian(raw[..., self.choices :], latents.unsqueeze(-2))
+        anchor = self._anchor(hidden, latents)
+        mean, log_sigma = self._gaussian(raw[..., self.choices :], None if anchor is None else anchor.unsqueeze(-2))
         mixture = Mixture(functional.log_softmax(raw[..., : self.choices], dim=-2), mean, log_sigma)
         return Prediction(mixture, *self._reward_and_ending(hidden))
 
@@ -113,7 +119,7 @@ class MDNRNN(nn.Module):
         for number in range(self.config.mixtures):
             rows = (component == number).nonzero().squeeze(-1)
             raw[rows] = torch.addmm(bias[number, 1:], hidden[rows], weight[number, 1:].T)
-        sample = sample_gaussian(*self._gaussian(raw, latents), noise, temperature)
+        sample = sample_gaussian(*self._gaussian(raw, self._anchor(hidden, latents)), noise, temperature)
         return Imagined(sample, *self._reward_and_ending(hidden))
 
     @property
@@ -121,12 +127,22 @@ class MDNRNN(nn.Module):
         """Numbers that the head gives for one component: its weight, means and deviations."""
         return self.choices + 2 * self.latent_size
 
-    def _gaussian(self, raw: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
+    def _anchor(self, hidden: Tensor, latents: Tensor) -> Tensor | None:
+        """What of the present latents (..., Z) the means start from.
+
+        Noise that a dream has put into a latent stays there for good when changes are predicted, and
+        adds up step by step; a gate below 1 lets it fade, as the gain of a Kalman filter does.
+        """
+        if self.gate_head is not None:
+            return torch.sigmoid(self.gate_head(hidden)) * latents
+        return latents if self.config.anchor == "present" else None
+
+    def _gaussian(self, raw: Tensor, anchor: Tensor | None) -> tuple[Tensor, Tensor]:
         """Means and log deviations (..., Z) from what the head gives (..., 2·Z)."""
         raw_mean, raw_sigma = raw.split(self.latent_size, dim=-1)
         mean = raw_mean.clamp(-_MEAN_BOUND, _MEAN_BOUND)
-        if self.config.residual:
-            mean = mean + latents
+        if anchor is not None:
+            mean = mean + anchor
         low, high = _LOG_SIGMA_BOUNDS
         return mean, low + (high - low) * torch.sigmoid(raw_sigma)
 

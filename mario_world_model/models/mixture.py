@@ -40,10 +40,17 @@ class Mixture:
     log_sigma: Tensor
     """(..., K, Z)."""
 
-    def log_prob(self, latents: Tensor) -> Tensor:
-        """Log density of latents (..., Z), in nats, (...)."""
-        standard = (latents.unsqueeze(-2) - self.mean) * torch.exp(-self.log_sigma)
-        log_normal = -0.5 * standard.square() - self.log_sigma - _HALF_LOG_TWO_PI
+    def log_prob(self, latents: Tensor, blur: Tensor | None = None) -> Tensor:
+        """Log density of latents (..., Z), in nats, (...).
+
+        With `blur`, log variances (..., Z), that of latents known only up to Gaussian noise: the integral
+        of the mixture over N(latents, exp(blur)), which widens every component by that noise.
+        """
+        log_sigma = self.log_sigma
+        if blur is not None:
+            log_sigma = 0.5 * torch.logaddexp(2.0 * log_sigma, blur.unsqueeze(-2))
+        standard = (latents.unsqueeze(-2) - self.mean) * torch.exp(-log_sigma)
+        log_normal = -0.5 * standard.square() - log_sigma - _HALF_LOG_TWO_PI
         if self.joint:
             return torch.logsumexp(self.log_pi.squeeze(-1) + log_normal.sum(-1), dim=-1)
         return torch.logsumexp(self.log_pi + log_normal, dim=-2).sum(-1)
@@ -58,6 +65,10 @@ class Mixture:
         mean = torch.take_along_dim(self.mean, component, dim=-2).squeeze(-2)
         log_sigma = torch.take_along_dim(self.log_sigma, component, dim=-2).squeeze(-2)
         return sample_gaussian(mean, log_sigma, noise, temperature)
+
+    def with_fixed_spread(self) -> Mixture:
+        """The same mixture, through whose deviations no gradient flows."""
+        return Mixture(self.log_pi, self.mean, self.log_sigma.detach())
 
     def entropy_of_weights(self) -> Tensor:
         """Entropy of the component weights in nats, (..., G); 0 when the mixture has collapsed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -41,20 +42,19 @@ class SequenceBatch:
         )
 
 
-def windows_of_epoch(episodes: Sequence[LatentEpisode], length: int, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """(episode, first step) of windows that together are as many steps as there are, shuffled.
+def windows_of_epoch(
+    episodes: Sequence[LatentEpisode], length: int, rng: np.random.Generator
+) -> list[tuple[int, int, int]]:
+    """(episode, first step, steps) of windows that together hold every step once, shuffled.
 
-    One window of every episode ends where the episode ends, so that no death is ever dropped; the
-    others begin anywhere.
+    An episode is cut at every `length` steps from a random offset on, so that its end, and with it a
+    death, falls on any step of a window alike: a memory that can count would else learn when windows end.
     """
     windows = []
     for number, episode in enumerate(episodes):
-        spare = max(0, len(episode) - length)
-        others = -(-len(episode) // length) - 1
-        windows += [
-            (number, spare),
-            *((number, int(first)) for first in rng.integers(spare + 1, size=others)),
-        ]
+        first_cut = int(rng.integers(1, length + 1))
+        cuts = [0, *range(first_cut, len(episode), length), len(episode)]
+        windows += [(number, first, last - first) for first, last in itertools.pairwise(cuts)]
     rng.shuffle(windows)
     return windows
 
@@ -68,8 +68,8 @@ def batches_of_epoch(
         yield collate(episodes, windows[first : first + batch_size], length)
 
 
-def collate(episodes: Sequence[LatentEpisode], windows: Sequence[tuple[int, int]], length: int) -> SequenceBatch:
-    """Cut windows out of episodes and pad them to one length."""
+def collate(episodes: Sequence[LatentEpisode], windows: Sequence[tuple[int, int, int]], length: int) -> SequenceBatch:
+    """Cut windows (episode, first step, steps) out of episodes and pad them to `length` steps."""
     latent_size = episodes[0].posterior.mean.shape[1]
     count = len(windows)
     mean = torch.zeros(count, length + 1, latent_size)
@@ -78,9 +78,8 @@ def collate(episodes: Sequence[LatentEpisode], windows: Sequence[tuple[int, int]
     rewards = torch.zeros(count, length)
     endings = torch.zeros(count, length, episodes[0].endings.shape[1])
     mask = torch.zeros(count, length)
-    for row, (number, first) in enumerate(windows):
+    for row, (number, first, steps) in enumerate(windows):
         episode = episodes[number]
-        steps = min(length, len(episode) - first)
         mean[row, : steps + 1] = episode.posterior.mean[first : first + steps + 1]
         log_variance[row, : steps + 1] = episode.posterior.log_variance[first : first + steps + 1]
         actions[row, :steps] = episode.actions[first : first + steps]
@@ -100,23 +99,29 @@ def draw_starts(
 ) -> Starts:
     """Situations for dreams to begin from, with the steps that led there.
 
-    At most an eighth are first frames of episodes, since these are nearly alike; half are frames from
+    At most an eighth are starts of the level, since these are nearly alike; half are frames from
     which Mario died within 24 steps, since what kills him is then in sight and a dream need not make it
-    up; the others come from everywhere. No dream begins in the frame that ended an episode.
+    up; the others come from everywhere. No dream begins in the frame that ended an episode, nor, where it
+    can be helped, in the first frames of one that began elsewhere: a player has always more to remember.
 
     The last `newest` episodes, those of the present controller, give half of all situations but the
     first frames: where it gets to and what it fails at is where it has to improve.
     """
     steps = np.array([len(episode) for episode in episodes], dtype=np.float64)
     died = np.array([bool(episode.endings[-1, DEATH]) for episode in episodes], dtype=np.float64)
-    firsts = min(len(episodes), max(1, round(count * _FIRST_FRAMES)))
+    from_level = np.flatnonzero([episode.from_level for episode in episodes])
+    firsts = min(len(from_level), max(1, round(count * _FIRST_FRAMES)))
     before_deaths = round(count * _BEFORE_DEATHS) if died.any() else 0
-    situations = [(int(number), 0) for number in rng.permutation(len(episodes))[:firsts]]
+    situations = [(int(number), 0) for number in rng.permutation(from_level)[:firsts]]
+
+    def earliest(number: int) -> int:
+        return 0 if episodes[number].from_level else min(warmup, len(episodes[number]) - 1)
+
     for number in _draw_episodes(died, newest, before_deaths, rng):
-        reach = min(_REACH, len(episodes[number]))
-        situations.append((number, len(episodes[number]) - 1 - int(rng.integers(reach))))
-    anywhere = _draw_episodes(steps, newest, max(0, count - len(situations)), rng)
-    situations += [(number, int(rng.integers(len(episodes[number])))) for number in anywhere]
+        last = len(episodes[number]) - 1
+        situations.append((number, int(rng.integers(max(earliest(number), last - _REACH + 1), last + 1))))
+    for number in _draw_episodes(steps, newest, max(0, count - len(situations)), rng):
+        situations.append((number, int(rng.integers(earliest(number), len(episodes[number])))))
     latents = torch.zeros(len(situations), warmup + 1, episodes[0].posterior.mean.shape[1])
     actions = torch.zeros(len(situations), warmup, dtype=torch.int64)
     lengths = torch.zeros(len(situations), dtype=torch.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from mario_world_model.config import TrainMDNRNNConfig
-from mario_world_model.models.mdn_rnn import DEATH, MDNRNN, REWARD_UNIT
+from mario_world_model.models.mdn_rnn import DEATH, MDNRNN, REWARD_UNIT, Memory, Prediction
+from mario_world_model.models.mixture import Mixture, draw_noise
 from mario_world_model.rollouts.sequences import SequenceBatch
 
 
@@ -24,6 +26,8 @@ class MDNRNNLoss:
     """Squared error in units of a frame's largest reward."""
     ending: Tensor
     """Cross entropy of death and flag, nats."""
+    open_loop: Tensor
+    """What the steps on M's own samples add to `total`, before their weight."""
     death_hits: Tensor
     """Deaths that were given a probability above one half one step ahead."""
     deaths: Tensor
@@ -32,42 +36,116 @@ class MDNRNNLoss:
     steps: Tensor
 
 
-def mdn_rnn_loss(
-    network: MDNRNN, batch: SequenceBatch, config: TrainMDNRNNConfig, noise: Tensor | None = None
-) -> MDNRNNLoss:
-    """Run M over a batch of sequences, from an empty memory, on latents drawn afresh from their posterior.
+@dataclass(frozen=True)
+class _Targets:
+    """What B sequences of T steps were, (B, T, …)."""
 
-    `noise`, standard normal (B, L + 1, Z), fixes the draw; config.posterior_noise scales it.
+    latents: Tensor
+    blur: Tensor | None
+    rewards: Tensor
+    endings: Tensor
+    mask: Tensor
+
+    def part(self, steps: slice) -> _Targets:
+        blur = None if self.blur is None else self.blur[:, steps]
+        rest = (whole[:, steps] for whole in (self.rewards, self.endings, self.mask))
+        return _Targets(self.latents[:, steps], blur, *rest)
+
+
+@dataclass(frozen=True)
+class _StepLosses:
+    """Losses of single steps, (B, T)."""
+
+    latent: Tensor
+    reward: Tensor
+    ending: Tensor
+
+    def total(self, targets: _Targets, config: TrainMDNRNNConfig) -> Tensor:
+        """Mean over the real steps, deaths weighted: one step in a hundred, and what a controller has to learn from."""
+        ended = targets.endings.amax(dim=-1)
+        weight = targets.mask * (1.0 + (config.death_weight - 1.0) * ended)
+        values = self.latent + config.reward_weight * self.reward + config.ending_weight * self.ending
+        return (values * weight).sum() / targets.mask.sum().clamp(min=1.0)
+
+
+def mdn_rnn_loss(network: MDNRNN, batch: SequenceBatch, config: TrainMDNRNNConfig, luck: torch.Generator) -> MDNRNNLoss:
+    """Run M over a batch of sequences from an empty memory, and over a part of them on its own samples.
+
+    `luck` draws the samples, and where that part begins: anywhere, since a memory that can tell its own
+    samples from the truth would else learn after how many of them sequences tend to end.
     """
-    if noise is None:
-        noise = torch.randn_like(batch.posterior.mean)
-    latents = batch.posterior.sample(config.posterior_noise * noise)
-    hidden, _ = network(latents[:, :-1], batch.actions, network.initial_memory(len(latents)))
+    if config.targets == "samples":
+        noise = torch.randn(batch.posterior.mean.shape, generator=luck, device=luck.device)
+        latents, blur = batch.posterior.sample(noise), None
+    else:
+        latents, blur = batch.posterior.mean, batch.posterior.log_variance[:, 1:]
+    targets = _Targets(latents[:, 1:], blur, batch.rewards, batch.endings, batch.mask)
+    length = batch.actions.shape[1]
+    read = int(torch.randint(1, length, (), generator=luck, device=luck.device)) if config.open_loop else length
+    own = slice(read, min(length, read + config.open_loop))
+    hidden, memory = network(latents[:, :read], batch.actions[:, :read], network.initial_memory(len(latents)))
+    if read < length:
+        rest, _ = network(latents[:, read:-1], batch.actions[:, read:], memory)
+        hidden = torch.cat([hidden, rest], dim=1)
     prediction = network.predict(hidden, latents[:, :-1])
-    latent = -prediction.latent.log_prob(latents[:, 1:]) / network.latent_size
-    reward = ((prediction.reward - batch.rewards) / REWARD_UNIT).square()
-    ending = functional.binary_cross_entropy_with_logits(prediction.ending_logits, batch.endings, reduction="none").sum(
-        -1
-    )
-    # A death is one step in a hundred, and the one that a controller has to learn from.
-    ended = batch.endings.amax(dim=-1)
-    weight = batch.mask * (1.0 + (config.death_weight - 1.0) * ended)
+    closed = _step_losses(prediction, prediction.latent, targets, config)
+    total = closed.total(targets, config)
+    open_loop = total.new_zeros(())
+    if read < length:
+        imagined = _imagine(network, latents[:, read], batch.actions[:, own], memory, luck)
+        # The spread is what one step from the truth leaves open. Fitted to steps that began off the truth it
+        # would grow with every step of a dream, and a dream with it into noise.
+        truth = targets.part(own)
+        losses = _step_losses(imagined, imagined.latent.with_fixed_spread(), truth, config)
+        open_loop = losses.total(truth, config)
+        total = total + config.open_loop_weight * open_loop
     steps = batch.mask.sum()
-
-    def mean(values: Tensor) -> Tensor:
-        return (values * weight).sum() / steps
-
-    total = mean(latent + config.reward_weight * reward + config.ending_weight * ending)
     with torch.no_grad():
         alarm = (prediction.ending_logits[..., DEATH] > 0) * batch.mask
         death = batch.endings[..., DEATH]
         return MDNRNNLoss(
             total=total,
-            latent=(latent.detach() * batch.mask).sum() / steps,
-            reward=(reward.detach() * batch.mask).sum() / steps,
-            ending=(ending.detach() * batch.mask).sum() / steps,
+            latent=(closed.latent.detach() * batch.mask).sum() / steps,
+            reward=(closed.reward.detach() * batch.mask).sum() / steps,
+            ending=(closed.ending.detach() * batch.mask).sum() / steps,
+            open_loop=open_loop.detach(),
             death_hits=(alarm * death).sum(),
             deaths=death.sum(),
             false_alarms=(alarm * (1.0 - death)).sum(),
             steps=steps,
         )
+
+
+def _step_losses(
+    prediction: Prediction, mixture: Mixture, targets: _Targets, config: TrainMDNRNNConfig
+) -> _StepLosses:
+    # Endings weigh more in the loss than they are frequent; the odds that minimise it are as much too high. With
+    # the weight given to the loss beforehand, what M itself says stays calibrated.
+    logits = prediction.ending_logits + math.log(config.death_weight)
+    return _StepLosses(
+        latent=-mixture.log_prob(targets.latents, targets.blur) / targets.latents.shape[-1],
+        reward=((prediction.reward - targets.rewards) / REWARD_UNIT).square(),
+        ending=functional.binary_cross_entropy_with_logits(logits, targets.endings, reduction="none").sum(-1),
+    )
+
+
+def _imagine(network: MDNRNN, latents: Tensor, actions: Tensor, memory: Memory, luck: torch.Generator) -> Prediction:
+    """Predictions (B, T) for real actions (B, T) on the latents that M samples, from latents (B, Z) on.
+
+    Gradients flow back through the means of the samples, so that M learns to steer back to what is real.
+    """
+    predictions = []
+    choices, mixtures = network.choices, network.config.mixtures
+    for step in range(actions.shape[1]):
+        hidden, memory = network(latents.unsqueeze(1), actions[:, step : step + 1], memory)
+        predictions.append(network.predict(hidden.squeeze(1), latents))
+        noise = draw_noise((len(latents),), mixtures, choices, network.latent_size, luck)
+        latents = predictions[-1].latent.with_fixed_spread().sample(noise, temperature=1.0)
+    mixture = Mixture(
+        *(
+            torch.stack([getattr(one.latent, part) for one in predictions], dim=1)
+            for part in ("log_pi", "mean", "log_sigma")
+        )
+    )
+    rewards = torch.stack([one.reward for one in predictions], dim=1)
+    return Prediction(mixture, rewards, torch.stack([one.ending_logits for one in predictions], dim=1))

@@ -11,6 +11,7 @@ A few minutes on a laptop:
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mario_world_model.checkpoints import SavedVAE, load_vae, load_world_model, save_mdn_rnn
 from mario_world_model.command import run_command
@@ -26,6 +26,7 @@ from mario_world_model.config import TrainMDNRNNConfig, to_plain
 from mario_world_model.emulation.actions import ACTION_SETS
 from mario_world_model.errors import InputError
 from mario_world_model.evaluation.dream_beside_reality import filmstrip
+from mario_world_model.evaluation.foresight import open_loop
 from mario_world_model.models.mdn_rnn import MDNRNN
 from mario_world_model.models.vae import Posterior
 from mario_world_model.models.world_model import WorldModel
@@ -38,8 +39,9 @@ from mario_world_model.utils.devices import choose_device
 from mario_world_model.utils.seeding import stream, stream_seed, torch_stream
 from mario_world_model.utils.tracking import Tracker, save_config
 
-_WEIGHTS_STREAM, _BATCH_STREAM, _STARTS_STREAM, _HELD_OUT_STREAM = 20, 21, 22, 23
+_WEIGHTS_STREAM, _BATCH_STREAM, _STARTS_STREAM, _HELD_OUT_STREAM, _LUCK_STREAM = 20, 21, 22, 23, 24
 _LOG_EVERY = 20
+_FORESIGHT = 8  # steps before a death from which a dream has to find it
 _CHECKS = 10  # times that held-out sequences are looked at in a run
 
 
@@ -68,15 +70,11 @@ def train_mdn_rnn(config: TrainMDNRNNConfig) -> MDNRNNFigures:
     save_config(config.output, config)
     episodes = encode_dataset(dataset, saved_vae.vae, saved_vae.fingerprint, device)
     seen = [episodes[index] for index in train]
-    unseen = _unseen_batch([episodes[index] for index in held_out], config).to(device)
-    # Fixed noise, so that held-out figures of a run compare.
-    noise = torch.randn(
-        unseen.posterior.mean.shape,
-        generator=torch_stream(config.seed, device, _HELD_OUT_STREAM),
-        device=device,
-    )
-    windows = sum(-(-len(episode) // config.sequence_length) for episode in seen)
-    budget = Budget(config.epochs * -(-windows // config.batch_size), config.max_minutes)
+    others = [episodes[index] for index in held_out]
+    unseen = _unseen_batch(others, config).to(device)
+    # Of an episode's windows the first and the last are half as long as the others on average.
+    windows = sum(0.5 + len(episode) / config.sequence_length for episode in seen)
+    budget = Budget(config.epochs * math.ceil(windows / config.batch_size), config.max_minutes)
     optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
     rewards = torch.cat([episode.rewards for episode in seen])
     world_model = WorldModel(
@@ -92,19 +90,20 @@ def train_mdn_rnn(config: TrainMDNRNNConfig) -> MDNRNNFigures:
         ),
         reward_bounds=(float(rewards.min()), float(rewards.max())),
     )
+    luck = torch_stream(config.seed, device, _LUCK_STREAM)
     update = check = 0
     with (
         Tracker(config.logs, "mdn_rnn", config) as tracker,
         percent_bar("MDN-RNN") as bar,
     ):
-        before = after = _held_out(network, unseen, noise, config)
+        before = after = _held_out(network, unseen, config)
         tracker.scalars(0, **after)
         for epoch in range(config.epochs):
             rng = stream(config.seed, _BATCH_STREAM, epoch)
             for batch in batches_of_epoch(seen, config.sequence_length, config.batch_size, rng):
                 for group in optimiser.param_groups:
                     group["lr"] = config.learning_rate * budget.rate_scale(update)
-                loss = mdn_rnn_loss(network, batch.to(device), config)
+                loss = mdn_rnn_loss(network, batch.to(device), config, luck)
                 if not bool(torch.isfinite(loss.total)):
                     raise InputError(f"MDN-RNN: expected a finite loss, found {loss.total.item()} at update {update}")
                 optimiser.zero_grad(set_to_none=True)
@@ -119,6 +118,7 @@ def train_mdn_rnn(config: TrainMDNRNNConfig) -> MDNRNNFigures:
                         train__latent=loss.latent.item(),
                         train__reward=loss.reward.item(),
                         train__ending=loss.ending.item(),
+                        train__open_loop=loss.open_loop.item(),
                     )
                     bar.n = round(100 * budget.progress(update))
                     bar.set_postfix(
@@ -128,8 +128,8 @@ def train_mdn_rnn(config: TrainMDNRNNConfig) -> MDNRNNFigures:
                     )
                 if budget.progress(update) * _CHECKS >= check + 1:
                     check = int(budget.progress(update) * _CHECKS)
-                    after = _held_out(network, unseen, noise, config)
-                    tracker.scalars(update, **after)
+                    after = _held_out(network, unseen, config)
+                    tracker.scalars(update, **after, **_foresight(world_model, others, config.seed))
                     tracker.picture(update, "dream beside reality", _picture(world_model, dataset, held_out))
                 if budget.progress(update) >= 1.0:
                     break
@@ -161,13 +161,19 @@ def _initial_network(config: TrainMDNRNNConfig, saved_vae: SavedVAE) -> MDNRNN:
 def _unseen_batch(episodes: Sequence[LatentEpisode], config: TrainMDNRNNConfig) -> SequenceBatch:
     """Every held-out episode once, cut into windows that do not overlap."""
     length = config.sequence_length
-    windows = [(number, first) for number, episode in enumerate(episodes) for first in range(0, len(episode), length)]
+    windows = [
+        (number, first, min(length, len(episode) - first))
+        for number, episode in enumerate(episodes)
+        for first in range(0, len(episode), length)
+    ]
     return collate(episodes, windows, length)
 
 
 @torch.no_grad()
-def _held_out(network: MDNRNN, batch: SequenceBatch, noise: Tensor, config: TrainMDNRNNConfig) -> dict[str, float]:
+def _held_out(network: MDNRNN, batch: SequenceBatch, config: TrainMDNRNNConfig) -> dict[str, float]:
     """Figures over all held-out windows, a training batch's worth at a time."""
+    # The same luck every time, so that the figures of a run compare.
+    luck = torch_stream(config.seed, batch.mask.device, _HELD_OUT_STREAM)
     parts = []
     for first in range(0, len(batch.mask), config.batch_size):
         rows = slice(first, first + config.batch_size)
@@ -178,7 +184,7 @@ def _held_out(network: MDNRNN, batch: SequenceBatch, noise: Tensor, config: Trai
             batch.endings[rows],
             batch.mask[rows],
         )
-        parts.append(mdn_rnn_loss(network, part, config, noise[rows]))
+        parts.append(mdn_rnn_loss(network, part, config, luck))
     steps = sum(part.steps.item() for part in parts)
     deaths = sum(part.deaths.item() for part in parts)
 
@@ -190,9 +196,20 @@ def _held_out(network: MDNRNN, batch: SequenceBatch, noise: Tensor, config: Trai
         "held_out__latent": mean("latent"),
         "held_out__reward": mean("reward"),
         "held_out__ending": mean("ending"),
+        "held_out__open_loop": mean("open_loop"),
         "held_out__death_recall": sum(part.death_hits.item() for part in parts) / max(1.0, deaths),
         "held_out__false_alarms_per_1000": 1000 * sum(part.false_alarms.item() for part in parts) / (steps - deaths),
     }
+
+
+def _foresight(world_model: WorldModel, episodes: Sequence[LatentEpisode], seed: int) -> dict[str, float]:
+    """Probability of death in dreams that begin a while before a real one, on the likeliest path and sampled."""
+    found = {}
+    for temperature in (0.0, 1.0):
+        seen = open_loop(world_model, episodes, _FORESIGHT, temperature, seed, paths=1)
+        found[f"open_loop__death_at_{temperature:.0f}"] = seen.death_late
+        found[f"open_loop__false_death_at_{temperature:.0f}"] = seen.survived
+    return found
 
 
 def _picture(world_model: WorldModel, dataset: Dataset, held_out: Sequence[int]) -> NDArray[np.uint8]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Literal
 
 import pytest
 import torch
@@ -44,12 +45,15 @@ def test_a_sequence_is_its_steps_one_by_one() -> None:
     torch.testing.assert_close(memory.hidden, last.hidden, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("anchor", ["gate", "present", "none"])
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize("temperature", [0.0, 0.7, 1.3])
 @torch.no_grad()
-def test_imagining_is_sampling_from_the_prediction(joint: bool, temperature: float) -> None:
+def test_imagining_is_sampling_from_the_prediction(
+    joint: bool, temperature: float, anchor: Literal["gate", "present", "none"]
+) -> None:
     """The fast path against the plain formula in float64."""
-    network = small_world(joint=joint).mdn_rnn
+    network = small_world(joint=joint, anchor=anchor).mdn_rnn
     hidden, latents = torch.randn(50, 24), torch.randn(50, 64)
     noise = draw_noise((50,), 3, network.choices, 64, torch.Generator().manual_seed(0))
     fast = network.imagine(hidden, latents, noise, temperature)
@@ -60,19 +64,23 @@ def test_imagining_is_sampling_from_the_prediction(joint: bool, temperature: flo
     torch.testing.assert_close(fast.ending_logits.double(), plain.ending_logits, rtol=1e-4, atol=1e-4)
 
 
-def test_residual_means_move_with_the_latent() -> None:
+def test_how_far_means_move_with_the_latent() -> None:
     hidden, here, there = torch.randn(1, 24), torch.zeros(1, 64), torch.full((1, 64), 2.0)
-    for residual, moved in ((True, 2.0), (False, 0.0)):
-        network = small_world(residual=residual).mdn_rnn
+    moved = {}
+    for anchor in ("gate", "present", "none"):
+        network = small_world(anchor=anchor).mdn_rnn
         shift = network.predict(hidden, there).latent.mean - network.predict(hidden, here).latent.mean
-        torch.testing.assert_close(shift, torch.full_like(shift, moved))
+        moved[anchor] = shift[0, 0]
+    torch.testing.assert_close(moved["present"], torch.full((64,), 2.0))
+    torch.testing.assert_close(moved["none"], torch.zeros(64))
+    assert ((moved["gate"] > 0.0) & (moved["gate"] < 2.0)).all()
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.floats(-1e30, 1e30), st.floats(-1e30, 1e30), st.integers(0, 1000))
 def test_no_finite_input_makes_a_number_that_is_not(latent: float, target: float, seed: int) -> None:
     torch.manual_seed(seed)
-    network = MDNRNN(MDNRNNConfig(hidden_size=8, mixtures=2, residual=seed % 2 == 0), 4, ACTIONS)
+    network = MDNRNN(MDNRNNConfig(hidden_size=8, mixtures=2, anchor="gate" if seed % 2 else "present"), 4, ACTIONS)
     latents = torch.full((1, 2, 4), latent).clamp(-1e4, 1e4)
     hidden, _ = network(latents, torch.zeros(1, 2, dtype=torch.int64), network.initial_memory(1))
     prediction = network.predict(hidden, latents)

@@ -36,6 +36,15 @@ def test_factored_density_is_that_of_torch_distributions() -> None:
 
 
 @pytest.mark.parametrize("joint", [True, False])
+def test_blur_is_the_density_of_a_mixture_of_wider_gaussians(joint: bool) -> None:
+    ours, latents = mixture(joint), torch.randn(5, Z, dtype=torch.float64)
+    blur = torch.randn(5, Z, dtype=torch.float64)
+    variance = (2.0 * ours.log_sigma).exp() + blur.exp().unsqueeze(-2)
+    wider = Mixture(ours.log_pi, ours.mean, 0.5 * variance.log())
+    torch.testing.assert_close(ours.log_prob(latents, blur), wider.log_prob(latents))
+
+
+@pytest.mark.parametrize("joint", [True, False])
 def test_samples_have_the_moments_of_the_mixture(joint: bool) -> None:
     ours = mixture(joint)
     count = 40_000

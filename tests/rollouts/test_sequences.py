@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -25,19 +26,34 @@ def latent_episode(steps: int, first: float) -> LatentEpisode:
     )
 
 
-def test_no_death_is_ever_dropped() -> None:
-    episodes = [latent_episode(steps, 0.0) for steps in (1, 7, 10, 11, 35)]
+def test_an_epoch_holds_every_step_and_every_death_once() -> None:
+    episodes = [latent_episode(steps, 100.0 * number) for number, steps in enumerate((1, 7, 10, 11, 35))]
     for epoch in range(5):
-        rng = np.random.default_rng(epoch)
-        batches = list(batches_of_epoch(episodes, 10, 3, rng))
-        assert sum(batch.endings[..., DEATH].sum().item() for batch in batches) >= len(episodes)
-        steps = sum(batch.mask.sum().item() for batch in batches)
-        assert steps >= sum(len(episode) for episode in episodes)
+        batches = list(batches_of_epoch(episodes, 10, 3, np.random.default_rng(epoch)))
+        assert sum(batch.endings[..., DEATH].sum().item() for batch in batches) == len(episodes)
+        shown = [
+            latent
+            for batch in batches
+            for latent in batch.posterior.mean[:, :-1, 0][batch.mask > 0].tolist()
+        ]
+        assert sorted(shown) == sorted(
+            latent for episode in episodes for latent in episode.posterior.mean[:-1, 0].tolist()
+        )
+
+
+def test_deaths_fall_on_every_step_of_a_window_alike() -> None:
+    episodes = [latent_episode(20, 0.0) for _ in range(2000)]
+    lengths = [
+        steps for number, first, steps in windows_of_epoch(episodes, 5, np.random.default_rng(0)) if first + steps == 20
+    ]
+    assert set(lengths) == {1, 2, 3, 4, 5}
+    for length in range(1, 6):
+        assert 0.15 < lengths.count(length) / len(lengths) < 0.25
 
 
 def test_windows_are_cut_where_they_say_and_padding_is_masked() -> None:
     episodes = [latent_episode(4, 100.0), latent_episode(30, 200.0)]
-    batch = collate(episodes, [(0, 0), (1, 5)], length=10)
+    batch = collate(episodes, [(0, 0, 4), (1, 5, 10)], length=10)
     assert batch.mask.sum(1).tolist() == [4.0, 10.0]
     assert batch.posterior.mean[0, :5, 0].tolist() == [100, 101, 102, 103, 104]
     assert batch.posterior.mean[1, :, 0].tolist() == list(range(205, 216))
@@ -45,12 +61,6 @@ def test_windows_are_cut_where_they_say_and_padding_is_masked() -> None:
     assert batch.endings[0, 3, DEATH] == 1
     assert batch.endings[1].sum() == 0
     assert not batch.rewards[0, 4:].any()
-
-
-def test_windows_stay_inside_their_episode() -> None:
-    episodes = [latent_episode(steps, 0.0) for steps in (3, 10, 47)]
-    for number, first in windows_of_epoch(episodes, 10, np.random.default_rng(0)):
-        assert 0 <= first <= max(0, len(episodes[number]) - 10)
 
 
 def test_starts_hold_the_steps_that_led_there() -> None:
@@ -66,6 +76,15 @@ def test_starts_hold_the_steps_that_led_there() -> None:
         assert frame < 30
         assert length == min(frame, 5)
         assert starts.actions[row, 5 - length :].tolist() == [step % 7 for step in range(frame - length, frame)]
+
+
+def test_dreams_begin_at_the_start_of_the_level_or_with_something_to_remember() -> None:
+    level = latent_episode(30, 1000.0)
+    elsewhere = dataclasses.replace(latent_episode(30, 2000.0), from_level=False)
+    starts = draw_starts([level, elsewhere], count=200, warmup=5, rng=np.random.default_rng(0))
+    begun = starts.latents[:, -1, 0] < 2000.0
+    assert (starts.lengths[begun] == 0).any()
+    assert (starts.lengths[~begun] == 5).all()
 
 
 def test_latents_are_encoded_once_and_again_when_data_or_vae_change(tmp_path: Path) -> None:
