@@ -17,7 +17,7 @@ from mario_world_model.models.controller import Controllers
 from mario_world_model.models.mdn_rnn import MDNRNN
 from mario_world_model.models.vae import VAE
 from mario_world_model.models.world_model import Controls, Starts, WorldModel
-from mario_world_model.utils.checkpoint import Checkpoint, fill_weights, load_checkpoint, save_checkpoint
+from mario_world_model.utils.checkpoint import Checkpoint, fill_weights, load_checkpoint, save_checkpoint, widened
 
 Provenance = dict[str, Any]
 
@@ -132,7 +132,7 @@ def load_controllers(path: Path, world_model: WorldModel, mdn_rnn_fingerprint: s
             f"found one evolved on another ({str(saved.config.get('mdn_rnn'))[:12]})"
         )
     actions = len(ACTION_SETS[world_model.controls.actions])
-    weight, bias = saved.tensors.get("weight"), saved.tensors.get("bias")
+    weight, bias = (None if name not in saved.tensors else widened(saved.tensors[name]) for name in ("weight", "bias"))
     count = 1 if weight is None or weight.ndim == 0 else len(weight)
     shapes = {"weight": (count, actions, world_model.features), "bias": (count, actions)}
     for (name, shape), found in zip(shapes.items(), (weight, bias), strict=True):
@@ -143,7 +143,9 @@ def load_controllers(path: Path, world_model: WorldModel, mdn_rnn_fingerprint: s
     bound = saved.config.get("bound")
     if not isinstance(bound, float) or not 0.0 <= bound < math.inf:
         raise InputError(f"{path}: bound: expected a number ≥ 0, found {bound!r}")
-    return Controllers(saved.tensors["weight"], saved.tensors["bias"], bound)
+    assert weight is not None
+    assert bias is not None
+    return Controllers(weight, bias, bound)
 
 
 def load_controller(path: Path, world_model: WorldModel, mdn_rnn_fingerprint: str | None) -> Controllers:

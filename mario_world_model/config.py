@@ -104,11 +104,10 @@ class MaskedHUD:
 class VAEConfig:
     """Shape and loss of the VAE (Ha & Schmidhuber 2018, appendix A.1; σ-VAE: Rybkin et al. 2021)."""
 
-    latent_size: int = 256
+    latent_size: int = 128
     """Numbers in a latent."""
-    architecture: Literal["auto", "grid", "flat", "paper"] = "auto"
-    """grid: 8×8 cells of latent_size/64 channels; flat: one fully connected vector; paper: the
-    2018 layout; auto: grid where latent_size divides by 64, flat elsewhere."""
+    architecture: Literal["flat", "grid", "paper"] = "flat"
+    """flat: one fully connected vector; grid: 8×8 cells of latent_size/64 channels; paper: the 2018 layout."""
     widths: tuple[int, ...] = (24, 48, 96)
     """Channels of the stride-2 convolutions, first to last (grid and flat)."""
     likelihood: Literal["calibrated", "squared_error"] = "calibrated"
@@ -127,19 +126,18 @@ class VAEConfig:
         if self.architecture == "grid":
             _refuse_unless(self.latent_size % 64 == 0, self, "latent_size", "a multiple of 64 for a grid latent")
 
-    def resolved(self) -> VAEConfig:
-        """The same with `auto` replaced by what it stands for."""
-        if self.architecture != "auto":
-            return self
-        return dataclasses.replace(self, architecture="grid" if self.latent_size % 64 == 0 else "flat")
-
 
 @dataclass(frozen=True)
 class MDNRNNConfig:
     """Shape of the MDN-RNN (Ha & Schmidhuber 2018, appendix A.2)."""
 
-    hidden_size: int = 512
-    """Units of the LSTM."""
+    memory: Literal["vector", "grid"] = "vector"
+    """vector: one LSTM over whole latents, as in the paper; grid: a convolutional LSTM over the cells of a
+    grid latent, with a small LSTM that reads all of them."""
+    hidden_size: int = 256
+    """Units of the LSTM that a controller sees."""
+    channels: int = 24
+    """Units of the convolutional LSTM in every cell."""
     mixtures: int = 5
     """Gaussians in a mixture."""
     joint: bool = True
@@ -150,6 +148,7 @@ class MDNRNNConfig:
 
     def __post_init__(self) -> None:
         _refuse_unless(1 <= self.hidden_size <= 8192, self, "hidden_size", "1 to 8192")
+        _refuse_unless(1 <= self.channels <= 512, self, "channels", "1 to 512")
         _refuse_unless(1 <= self.mixtures <= 64, self, "mixtures", "1 to 64")
 
 
@@ -171,11 +170,11 @@ class CollectConfig:
     screen: OmitArgPrefixes[MaskedHUD] = field(default_factory=MaskedHUD)
     episodes: int = 50
     """Episodes to play."""
-    max_steps: int = 2500
+    max_steps: int = 150
     """Most agent steps in an episode (the game clock allows 2,400 at frame skip 4)."""
-    policy: str = "biased"
-    """biased (to the right, actions held), explore (the same, from places that earlier episodes reached),
-    uniform, right, or a trained agent: controller .pt or PPO .zip."""
+    policy: str = "explore"
+    """explore (to the right, actions held, from places that earlier episodes reached), biased (the same,
+    from the start of the level), uniform, right, or a trained agent: controller .pt or PPO .zip."""
     vae: Path | None = None
     """VAE of a controller given as --policy."""
     mdnrnn: Path | None = None
@@ -251,11 +250,11 @@ class TrainMDNRNNConfig:
     """Passes over the training steps."""
     max_minutes: float = 0.0
     """Stop after the update during which this much time has passed; 0: no limit."""
-    sequence_length: int = 100
+    sequence_length: int = 32
     """Steps per training sequence; shorter episodes are padded and masked."""
-    batch_size: int = 16
+    batch_size: int = 64
     """Sequences per update."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     """Adam's step size; falls to a tenth along a cosine."""
     reward_weight: float = 10.0
     """Weight of the squared error of the reward, in units of the largest reward of a frame (15)."""
@@ -352,6 +351,8 @@ class TrainControllerConfig:
     logit_bound: float = 1.0
     """Actions are drawn from the softmax of the controller's outputs, squashed to ± this; 0: the largest
     output is taken."""
+    sees: Literal["zh", "z"] = "zh"
+    """What the controller is given: latent and memory, or the latent alone, to see what the memory is worth."""
     init: Path | None = None
     """Controller checkpoint to start from instead of zeros."""
     device: DeviceChoice = "auto"
@@ -429,11 +430,13 @@ class PPOConfig:
 class EvaluateConfig:
     """Play an agent in the real game and report its score.
 
-    Give --vae, --mdnrnn and --controller, or --ppo, or --policy for a reference agent.
+    Give --vae, --mdnrnn and --controller, or --ppo, or --pretrained, or --policy for a reference agent.
     """
 
     preset: PresetName = "default"
     """Set of defaults to start from."""
+    pretrained: bool = False
+    """The world model and controller of 1-1 that come with the package."""
     vae: Path | None = None
     """VAE checkpoint."""
     mdnrnn: Path | None = None
@@ -442,8 +445,10 @@ class EvaluateConfig:
     """Controller checkpoint."""
     ppo: Path | None = None
     """PPO checkpoint: a .zip, or its path without the ending."""
-    policy: Literal["uniform", "biased", "right"] | None = None
-    """A reference agent instead of a trained one."""
+    policy: Literal["uniform", "biased", "right", "replay"] | None = None
+    """A reference agent instead of a trained one; replay: the actions of the furthest episode of --dataset."""
+    dataset: Path | None = None
+    """Data set whose furthest episode from the start of the level --policy replay plays again."""
     game: OmitArgPrefixes[PlayConfig] = field(default_factory=PlayConfig)
     episodes: int = 10
     """Episodes to play."""
@@ -517,12 +522,74 @@ class ProbeConfig:
 
 
 @dataclass(frozen=True)
+class ShipConfig:
+    """Make the small files of a trained agent that are fit to be given away."""
+
+    preset: PresetName = "default"
+    """Set of defaults to start from."""
+    vae: Path = Path("run/vae_mario.pt")
+    """VAE of the agent."""
+    mdnrnn: Path = Path("run/mdn_rnn_mario.pt")
+    """MDN-RNN of the agent."""
+    controller: Path = Path("run/controller_mario.pt")
+    """Controller of the agent."""
+    starts: int = 512
+    """Start states of dreams to keep."""
+    output: Path = Path("shipped")
+    """Folder for the three files."""
+
+    def __post_init__(self) -> None:
+        _refuse_unless(self.starts >= 1, self, "starts", "at least 1")
+
+
+@dataclass(frozen=True)
+class DreamVideoConfig:
+    """Watch a controller dream, or the game beside its dream.
+
+    Without --dataset the controller plays in the dream and nothing is real. With it, an episode is
+    shown three ways: the game, V's reconstruction, and a dream that is fed the same actions.
+    """
+
+    preset: PresetName = "default"
+    """Set of defaults to start from."""
+    pretrained: bool = False
+    """The world model and controller that come with the package."""
+    vae: Path = Path("checkpoints/vae_mario.pt")
+    """VAE checkpoint."""
+    mdnrnn: Path = Path("checkpoints/mdn_rnn_mario.pt")
+    """MDN-RNN checkpoint."""
+    controller: Path = Path("checkpoints/controller_mario.pt")
+    """Controller checkpoint; not needed with --dataset."""
+    dataset: Path | None = None
+    """Data set with the episode to show beside its dream."""
+    episode: int | None = None
+    """Which one, counted from 0; default: the held-out one that got furthest."""
+    first: int = 8
+    """Step of that episode at which the dream begins."""
+    steps: int = 150
+    """Most steps to show, 15 a second."""
+    temperature: float = 1.0
+    """Of the dream; 0: the likeliest path."""
+    video: Path = Path("dream.mp4")
+    """MP4 to write."""
+    seed: int = 0
+    """Of what is drawn in the dream."""
+
+    def __post_init__(self) -> None:
+        _refuse_unless(0.0 <= self.temperature <= 10.0, self, "temperature", "0 to 10")
+        for name in ("first", "seed"):
+            _refuse_unless(getattr(self, name) >= 0, self, name, "0 or more")
+        _refuse_unless(self.episode is None or self.episode >= 0, self, "episode", "0 or more")
+        _refuse_unless(self.steps >= 1, self, "steps", "at least 1")
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Run the whole pipeline: collect, train all three parts, evaluate, and show the result.
 
-    V is trained once, on episodes of the collection's policy. Every round trains M on over all data,
-    evolves C on in its dream, and adds episodes of the new controller to the data set. The stages take
-    their hyper-parameters from the preset; run them one by one to change one.
+    V is trained once, on episodes that explore the level. Every round trains M on over all data, evolves
+    C on in its dream, and adds episodes of the new controller to the data set. What is not set here
+    the stages take from the preset; run them one by one to change it.
     """
 
     preset: PresetName = "default"
@@ -530,14 +597,24 @@ class RunConfig:
     output: Path = Path("run")
     """Folder for the data set, the checkpoints, the logs, the videos and the summary."""
     game: OmitArgPrefixes[GameConfig] = field(default_factory=GameConfig)
-    rounds: int = 3
-    """Times to train M, evolve C and collect with it."""
-    round_episodes: int = 60
+    episodes: int = 2000
+    """Episodes of exploration to begin with."""
+    vae_epochs: int = 8
+    """Passes over their frames."""
+    mdn_rnn_epochs: int = 40
+    """Passes of M over all steps in the first round."""
+    generations: int = 600
+    """Generations of CMA-ES in the first round."""
+    rounds: int = 6
+    """Most times to train M, evolve C and collect with it."""
+    round_episodes: int = 120
     """Episodes that the controller of every round adds to the data set."""
     round_max_steps: int = 300
     """Most steps of these; one that stands before a pipe has nothing new to show for longer."""
-    round_share: float = 0.4
+    round_share: float = 0.6
     """Epochs, generations and minutes of a later round, as a share of the first round's."""
+    stop_at_flags: float = 0.95
+    """Stop after a round whose episodes reach the flag this often."""
     workers: int = 0
     """Emulator processes; 0: one per core."""
     device: DeviceChoice = "auto"
@@ -546,10 +623,11 @@ class RunConfig:
     """Seed of every stage; evaluation starts a million further on."""
 
     def __post_init__(self) -> None:
-        _refuse_unless(self.rounds >= 1, self, "rounds", "at least 1")
-        _refuse_unless(self.round_episodes >= 1, self, "round_episodes", "at least 1")
-        _refuse_unless(self.round_max_steps >= 1, self, "round_max_steps", "at least 1")
+        for name in ("vae_epochs", "mdn_rnn_epochs", "generations", "rounds", "round_episodes", "round_max_steps"):
+            _refuse_unless(getattr(self, name) >= 1, self, name, "at least 1")
+        _refuse_unless(self.episodes >= 2, self, "episodes", "at least 2, one of them to hold out")
         _refuse_unless(0.0 < self.round_share <= 1.0, self, "round_share", "a share in (0, 1]")
+        _refuse_unless(0.0 < self.stop_at_flags <= 1.0, self, "stop_at_flags", "a share in (0, 1]")
         _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
         _refuse_unless(self.seed >= 0, self, "seed", "0 or more")
 
@@ -568,27 +646,22 @@ Overrides = dict[str, Any]
 
 PRESETS: dict[PresetName, dict[type, Overrides]] = {
     "default": {},
-    # A world model of 1-1 in about eight minutes on two cores.
+    # A world model of 1-1 in about nine minutes on two cores.
     "demo": {
-        CollectConfig: {"episodes": 180, "max_steps": 400},
-        VAEConfig: {"latent_size": 256, "widths": (16, 32, 64)},
-        TrainVAEConfig: {"epochs": 100, "max_minutes": 2.25, "learning_rate": 3e-3},
-        MDNRNNConfig: {"hidden_size": 256},
-        TrainMDNRNNConfig: {
-            "epochs": 1000,
-            "max_minutes": 1.5,
-            "sequence_length": 50,
-            "batch_size": 32,
-            "learning_rate": 2e-3,
-        },
-        TrainControllerConfig: {"iterations": 1000, "max_minutes": 0.75},
+        TrainVAEConfig: {"max_minutes": 2.25, "learning_rate": 3e-3},
+        TrainMDNRNNConfig: {"max_minutes": 2.5},
+        TrainControllerConfig: {"max_minutes": 1.0},
         EvaluateConfig: {"episodes": 20, "max_steps": 600},
         RunConfig: {
             "output": Path("demo"),
+            "episodes": 450,
+            "vae_epochs": 1000,
+            "mdn_rnn_epochs": 1000,
+            "generations": 10_000,
             "rounds": 2,
-            "round_episodes": 24,
+            "round_episodes": 40,
             "round_max_steps": 250,
-            "round_share": 0.5,
+            "round_share": 0.4,
         },
     },
     # The networks of Ha & Schmidhuber (2018); data and game stay ours.
@@ -600,10 +673,12 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "free_nats": 0.5,
         },
         TrainVAEConfig: {"epochs": 10, "batch_size": 100, "learning_rate": 1e-4, "colour_rarity": 0.0},
-        MDNRNNConfig: {"hidden_size": 256, "joint": False, "anchor": "none"},
+        MDNRNNConfig: {"joint": False, "anchor": "none"},
         TrainMDNRNNConfig: {
             "epochs": 20,
+            "sequence_length": 100,
             "batch_size": 100,
+            "learning_rate": 1e-3,
             "death_weight": 1.0,
             "ending_weight": 1.0,
             "reward_weight": 1.0,
@@ -630,7 +705,15 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "update_epochs": 1,
         },
         EvaluateConfig: {"episodes": 2, "max_steps": 40},
-        RunConfig: {"rounds": 2, "round_episodes": 2, "round_max_steps": 40},
+        RunConfig: {
+            "episodes": 4,
+            "vae_epochs": 1,
+            "mdn_rnn_epochs": 2,
+            "generations": 2,
+            "rounds": 2,
+            "round_episodes": 2,
+            "round_max_steps": 40,
+        },
     },
 }
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mario_world_model.config import DreamConfig
 from mario_world_model.models.controller import Controllers
-from mario_world_model.models.mdn_rnn import DEATH, FLAG, Memory
+from mario_world_model.models.mdn_rnn import DEATH, FLAG
+from mario_world_model.models.memory import Memory
 from mario_world_model.models.mixture import MixtureNoise, draw_gumbel, draw_noise
 from mario_world_model.models.world_model import Starts, WorldModel
 
@@ -61,7 +62,7 @@ class Dream:
         latents, memory = self.world_model.recall(chosen)
         self._situation = _Situation(
             latents=latents.repeat(self.candidates, 1),
-            memory=Memory(memory.hidden.repeat(self.candidates, 1), memory.cell.repeat(self.candidates, 1)),
+            memory=memory.repeat(self.candidates),
             actions=chosen.actions[:, -1].repeat(self.candidates),
             alive=torch.ones(self.candidates, self.starts, device=self.world_model.device),
             steps=0,
@@ -106,7 +107,7 @@ class Dream:
 
     def _features(self) -> Tensor:
         now = self._now()
-        return self._by_candidate(torch.cat([now.latents, now.memory.hidden], dim=1))
+        return self._by_candidate(self.world_model.features_of(now.latents, now.memory.hidden))
 
     def _by_candidate(self, flat: Tensor) -> Tensor:
         """(P·S, …) as (P, S, …)."""

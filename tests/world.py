@@ -23,15 +23,18 @@ def small_world(
     hidden_size: int = 24,
     joint: bool = True,
     anchor: Literal["gate", "present", "none"] = "gate",
+    memory: Literal["vector", "grid"] = "vector",
     warmup: int = 4,
 ) -> WorldModel:
     """A world model with 32 start states, the first eight of them at the beginning of an episode."""
     torch.manual_seed(1)
     lengths = torch.cat([torch.zeros(8, dtype=torch.int64), torch.randint(1, warmup + 1, (24,))])
     return WorldModel(
-        vae=VAE(VAEConfig(latent_size=latent_size, widths=(4, 8, 8))).eval(),
+        vae=VAE(VAEConfig(latent_size=latent_size, architecture="grid", widths=(4, 8, 8))).eval(),
         mdn_rnn=MDNRNN(
-            MDNRNNConfig(hidden_size=hidden_size, mixtures=3, joint=joint, anchor=anchor), latent_size, ACTIONS
+            MDNRNNConfig(hidden_size=hidden_size, mixtures=3, joint=joint, anchor=anchor, memory=memory, channels=5),
+            latent_size,
+            ACTIONS,
         ).eval(),
         controls=Controls("SIMPLE_MOVEMENT", 4, ViewConfig()),
         starts=Starts(

@@ -18,7 +18,7 @@ class Agreement:
     """Mean returns of N controllers in dreams and in the game."""
 
     spearman: float
-    """Rank correlation of the two."""
+    """Rank correlation of the two; NaN where all controllers score alike in one of them."""
     dreamt: list[float]
     real: list[float]
     opening_dreamt: list[float]
@@ -56,8 +56,9 @@ def agreement(
         return fitness(controllers, situations, seed)
 
     dreamt, played = mean(dream, dreams), mean(real, episodes)
+    differ = len(set(dreamt)) > 1 and len(set(played)) > 1
     return Agreement(
-        spearman=float(stats.spearmanr(dreamt, played).statistic),
+        spearman=float(stats.spearmanr(dreamt, played).statistic) if differ else float("nan"),
         dreamt=dreamt.tolist(),
         real=played.tolist(),
         opening_dreamt=mean(opening_dream, dreams).tolist(),

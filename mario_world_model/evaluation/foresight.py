@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-from mario_world_model.models.mdn_rnn import DEATH, Memory
+from mario_world_model.models.mdn_rnn import DEATH
+from mario_world_model.models.memory import Memory
 from mario_world_model.models.mixture import draw_noise
 from mario_world_model.models.world_model import Starts, WorldModel
 from mario_world_model.rollouts.latents import LatentEpisode
@@ -158,7 +159,7 @@ def _dreamt_death(
     device, network = world_model.device, world_model.mdn_rnn
     latents, memory, actions = situations(world_model, episodes, windows, steps)
     latents, actions = latents.repeat(paths, 1), actions.repeat(paths, 1)
-    memory = Memory(memory.hidden.repeat(paths, 1), memory.cell.repeat(paths, 1))
+    memory = memory.repeat(paths)
     luck = torch.Generator(device=device).manual_seed(seed)
     alive = torch.ones(len(latents), device=device)
     dead = []

@@ -14,7 +14,6 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -123,7 +122,7 @@ def _features(world_model: WorldModel, episodes: Sequence[LatentEpisode]) -> Ten
         latents = episode.posterior.mean.to(device)
         memory = network.initial_memory(1)
         hidden, _ = network(latents[None, :-1], episode.actions[None].to(device), memory)
-        features.append(torch.cat([latents, torch.cat([memory.hidden, hidden[0]])], dim=1).cpu())
+        features.append(world_model.features_of(latents, torch.cat([memory.hidden, hidden[0]])).cpu())
     return torch.cat(features)
 
 
@@ -168,14 +167,15 @@ def describe_probe(found: Probe) -> str:
             "death in dreams fed the real actions: by its step (up to 4 late) | where Mario survived",
         ]
     lines += [
-        f"  {loop.horizon:2d} steps before, temperature {loop.temperature:.2f}: {loop.death:4.0%} ({loop.death_late:4.0%}) "
-        f"| {loop.survived:.1%}"
-        for loop in found.open_loop
+        f"  {one.horizon:2d} steps before, temperature {one.temperature:.2f}: "
+        f"{one.death:4.0%} ({one.death_late:4.0%}) | {one.survived:.1%}"
+        for one in found.open_loop
     ]
     if found.drift:
-        lines += ["", "drift: PSNR of the dream (of V alone); error of Mario's screen x and y in pixels (off real z)"]
+        lines += ["", "drift: PSNR of the dream (of V alone); error of Mario's place in pixels (read off real latents)"]
     lines += [
-        f"  {one.horizon:2d} steps, temperature {one.temperature:.2f}: {one.psnr:.1f} ({one.psnr_reconstruction:.1f}) dB; "
+        f"  {one.horizon:2d} steps, temperature {one.temperature:.2f}: "
+        f"{one.psnr:.1f} ({one.psnr_reconstruction:.1f}) dB; "
         + ", ".join(f"{name} {one.errors[name]:.0f} ({one.errors_reconstruction[name]:.0f})" for name in one.errors)
         for one in found.drift
     ]

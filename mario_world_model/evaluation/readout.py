@@ -103,7 +103,8 @@ def fit_linear(features: Tensor, values: Tensor, seed: int) -> Reader:
     """Ridge regression, in double precision; `seed` plays no part."""
     del seed
     scale = _scaling(features)
-    scaled, mean = scale(features).double(), values.double().mean()
+    scaled, values = scale(features).double(), values.double()
+    mean = values.mean()
     gram = scaled.T @ scaled / len(scaled) + _RIDGE * torch.eye(scaled.shape[1], dtype=torch.float64)
     weights = torch.linalg.solve(gram, scaled.T @ (values - mean) / len(scaled))
     return lambda others: (scale(others).double() @ weights + mean).float()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mario_world_model.models.controller import Controllers
-from mario_world_model.models.mdn_rnn import Memory
+from mario_world_model.models.memory import Memory
 from mario_world_model.models.mixture import draw_gumbel
 from mario_world_model.models.vae import Posterior
 from mario_world_model.models.world_model import WorldModel
@@ -58,7 +58,7 @@ class Agent:
         batch = torch.from_numpy(np.ascontiguousarray(frame)).unsqueeze(0).to(self.world_model.device)
         posterior = self.world_model.vae.encode(batch)
         played = self._remember(posterior)
-        features = torch.cat([posterior.mean, self._memory.hidden], dim=1)
+        features = self.world_model.features_of(posterior.mean, self._memory.hidden)
         # Drawn on the CPU, so that an episode is the same on every device.
         gumbel = draw_gumbel((self.world_model.mdn_rnn.actions,), self._luck).to(features.device)
         action = self.controller.act(features.unsqueeze(0), gumbel)[0]
@@ -73,9 +73,8 @@ class Agent:
         played = last.chosen
         if not torch.equal(last.chosen, last.before):
             both = torch.cat([last.chosen, last.before])
-            start = Memory(self._memory.hidden.repeat(2, 1), self._memory.cell.repeat(2, 1))
             latents = last.latents.repeat(2, 1)
-            after = self.world_model.remember(latents, both, start)
+            after = self.world_model.remember(latents, both, self._memory.repeat(2))
             mixture = network.predict(after.hidden, latents).latent
             chosen, before = mixture.log_prob(posterior.mean, posterior.log_variance).tolist()
             if before > chosen + _DOUBT:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mario_world_model.config import MDNRNNConfig
+from mario_world_model.models.memory import GRID, CellLinear, GridHead, GridMemory, Memory, VectorMemory
 from mario_world_model.models.mixture import Mixture, MixtureNoise, choose_component, sample_gaussian
 
 # Rewards are predicted in units of the largest a frame can give, so that the loss is of order one.
@@ -21,14 +22,6 @@ _LOG_SIGMA_BOUNDS = (-5.0, 1.5)
 _MEAN_BOUND = 1e3
 # Logit of the gate before training: most of a picture stays as it is for a step.
 _FIRST_GATE = 2.0
-
-
-@dataclass(frozen=True)
-class Memory:
-    """State of the LSTM, both (B, H)."""
-
-    hidden: Tensor
-    cell: Tensor
 
 
 @dataclass(frozen=True)
@@ -56,7 +49,7 @@ class Imagined:
 
 
 class MDNRNN(nn.Module):
-    """LSTM with a mixture density head; the one implementation of a recurrent step.
+    """A recurrent memory with a mixture density head; the one implementation of a recurrent step.
 
     Training runs `forward` over whole sequences, dream and agent over sequences of one step.
     """
@@ -67,27 +60,34 @@ class MDNRNN(nn.Module):
         self.latent_size = latent_size
         self.actions = actions
         self.choices = 1 if config.joint else latent_size
-        self.lstm = nn.LSTM(latent_size + actions, config.hidden_size, batch_first=True)
-        self.mixture_head = nn.Linear(config.hidden_size, config.mixtures * (self.choices + 2 * latent_size))
-        self.gate_head = nn.Linear(config.hidden_size, latent_size) if config.anchor == "gate" else None
-        if self.gate_head is not None:
-            nn.init.constant_(self.gate_head.bias, _FIRST_GATE)
-        self.step_head = nn.Linear(config.hidden_size, 1 + ENDINGS)
+        self.memory: VectorMemory | GridMemory
+        self.mixture_head: nn.Linear | GridHead
+        self.gate_head: nn.Module | None = None
+        if config.memory == "grid":
+            self.memory = GridMemory(latent_size, actions, config.hidden_size, config.channels)
+            self.mixture_head = GridHead(self.memory, config.mixtures, latent_size)
+            if config.anchor == "gate":
+                self.gate_head = nn.Sequential(CellLinear(self.memory, latent_size // GRID**2), nn.Flatten(-2))
+        else:
+            self.memory = VectorMemory(latent_size, actions, config.hidden_size)
+            outputs = config.mixtures * (self.choices + 2 * latent_size)
+            self.mixture_head = nn.Linear(config.hidden_size, outputs)
+            if config.anchor == "gate":
+                self.gate_head = nn.Linear(config.hidden_size, latent_size)
+        self.step_head = nn.Linear(self.memory.size, 1 + ENDINGS)
 
     def initial_memory(self, batch: int) -> Memory:
         """The empty memory with which an episode begins."""
-        zeros = self.step_head.weight.new_zeros(batch, self.config.hidden_size)
+        zeros = self.step_head.weight.new_zeros(batch, self.memory.size)
         return Memory(zeros, zeros)
 
     def forward(self, latents: Tensor, actions: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         """Read latents (B, T, Z) and the actions taken in them, int64 (B, T), after `memory`.
 
-        Returns the hidden states (B, T, H) and the memory after the last step.
+        Returns the hidden states (B, T, S) and the memory after the last step.
         """
-        one_hot = functional.one_hot(actions, self.actions).to(latents.dtype)
-        state = (memory.hidden.unsqueeze(0), memory.cell.unsqueeze(0))
-        hidden, (last_hidden, last_cell) = self.lstm(torch.cat([latents, one_hot], dim=-1), state)
-        return hidden, Memory(last_hidden.squeeze(0), last_cell.squeeze(0))
+        after: tuple[Tensor, Memory] = self.memory(latents, actions, memory)
+        return after
 
     def predict(self, hidden: Tensor, latents: Tensor) -> Prediction:
         """Predictions from hidden states (..., H) for the steps taken in latents (..., Z).
@@ -96,9 +96,10 @@ class MDNRNN(nn.Module):
         else, that a change becomes a latent.
         """
         raw = self.mixture_head(hidden).unflatten(-1, (self.config.mixtures, self._rows))
+        logits, gaussians = raw.split([self.choices, 2 * self.latent_size], dim=-1)
         anchor = self._anchor(hidden, latents)
-        mean, log_sigma = self._gaussian(raw[..., self.choices :], None if anchor is None else anchor.unsqueeze(-2))
-        mixture = Mixture(functional.log_softmax(raw[..., : self.choices], dim=-2), mean, log_sigma)
+        mean, log_sigma = self._gaussian(gaussians, None if anchor is None else anchor.unsqueeze(-2))
+        mixture = Mixture(functional.log_softmax(logits, dim=-2), mean, log_sigma)
         return Prediction(mixture, *self._reward_and_ending(hidden))
 
     def imagine(self, hidden: Tensor, latents: Tensor, noise: MixtureNoise, temperature: float) -> Imagined:
@@ -107,12 +108,13 @@ class MDNRNN(nn.Module):
         The same as sampling from `predict`, but a joint mixture's component is drawn first and the
         others are never computed, which spares most of the head's products.
         """
-        if not self.config.joint:
+        head = self.mixture_head
+        if not self.config.joint or isinstance(head, GridHead):
             prediction = self.predict(hidden, latents)
             sample = prediction.latent.sample(noise, temperature)
             return Imagined(sample, prediction.reward, prediction.ending_logits)
-        weight = self.mixture_head.weight.view(self.config.mixtures, self._rows, -1)
-        bias = self.mixture_head.bias.view(self.config.mixtures, self._rows)
+        weight = head.weight.view(self.config.mixtures, self._rows, -1)
+        bias = head.bias.view(self.config.mixtures, self._rows)
         log_pi = functional.log_softmax(hidden @ weight[:, 0].T + bias[:, 0], dim=-1)
         component = choose_component(log_pi.unsqueeze(-1), noise, temperature).flatten()
         raw = hidden.new_empty(len(hidden), 2 * self.latent_size)
@@ -134,7 +136,7 @@ class MDNRNN(nn.Module):
         adds up step by step; a gate below 1 lets it fade, as the gain of a Kalman filter does.
         """
         if self.gate_head is not None:
-            return torch.sigmoid(self.gate_head(hidden)) * latents
+            return torch.sigmoid(self.gate_head(hidden) + _FIRST_GATE) * latents
         return latents if self.config.anchor == "present" else None
 
     def _gaussian(self, raw: Tensor, anchor: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -54,7 +54,7 @@ class VAE(nn.Module):
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
-        self.config = config.resolved()
+        self.config = config
         build = {"grid": _grid, "flat": _flat, "paper": _paper}[self.config.architecture]
         self.encoder, self.decoder = build(self.config.latent_size, self.config.widths)
 

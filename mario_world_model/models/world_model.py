@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from mario_world_model.config import ActionSet, ViewConfig
-from mario_world_model.models.mdn_rnn import MDNRNN, Imagined, Memory
+from mario_world_model.models.mdn_rnn import MDNRNN, Imagined
+from mario_world_model.models.memory import Memory
 from mario_world_model.models.mixture import MixtureNoise
 from mario_world_model.models.vae import VAE, to_frames
 
@@ -59,7 +60,11 @@ class WorldModel:
     @property
     def features(self) -> int:
         """Length of what a controller sees, Z + H."""
-        return self.mdn_rnn.latent_size + self.mdn_rnn.config.hidden_size
+        return self.mdn_rnn.latent_size + self.mdn_rnn.memory.summary_size
+
+    def features_of(self, latents: Tensor, hidden: Tensor) -> Tensor:
+        """What a controller sees, [z, h] (B, Z + H), of latents (B, Z) and hidden states (B, S)."""
+        return torch.cat([latents, self.mdn_rnn.memory.summary(hidden)], dim=1)
 
     @property
     def device(self) -> torch.device:

@@ -13,6 +13,7 @@ from mario_world_model.errors import InputError
 from mario_world_model.models.agent import Agent
 from mario_world_model.policies.policy import Policy
 from mario_world_model.policies.reference import BiasedPolicy, RightPolicy, UniformPolicy
+from mario_world_model.policies.replay import Recording, ReplayPolicy
 from mario_world_model.policies.world_model import WorldModelPolicy
 
 EXPLORE = "explore"
@@ -28,13 +29,14 @@ REFERENCE: dict[str, Callable[[ActionSet], Policy]] = {
 
 @dataclass(frozen=True)
 class PolicyChoice:
-    """Who plays: a reference policy by name, a PPO archive, or the three parts of a world-model agent."""
+    """Who plays: a reference policy by name, recorded actions, a PPO archive, or V, M and C."""
 
     reference: str | None = None
     ppo: Path | None = None
     vae: Path | None = None
     mdnrnn: Path | None = None
     controller: Path | None = None
+    replay: Recording | None = None
 
     @property
     def explores(self) -> bool:
@@ -46,6 +48,8 @@ class PolicyChoice:
         """How episodes and tables call it."""
         if self.reference:
             return self.reference
+        if self.replay is not None:
+            return "replay"
         return "ppo" if self.ppo else "world model"
 
 
@@ -69,6 +73,8 @@ def controls_of(choice: PolicyChoice, fallback: GameConfig) -> tuple[ActionSet, 
     """
     if choice.reference:
         return fallback.actions, fallback.frame_skip
+    if choice.replay is not None:
+        return choice.replay.actions, choice.replay.frame_skip
     if choice.ppo:
         from mario_world_model.policies.ppo import load_ppo, ppo_controls
 
@@ -83,6 +89,8 @@ def build_policy(choice: PolicyChoice, actions: ActionSet) -> Policy:
     """The policy itself; a world model is read once per process."""
     if choice.reference:
         return REFERENCE[choice.reference](actions)
+    if choice.replay is not None:
+        return ReplayPolicy(choice.replay)
     if choice.ppo:
         # Imported here: stable-baselines3 takes a second that no other policy needs.
         from mario_world_model.policies.ppo import load_ppo

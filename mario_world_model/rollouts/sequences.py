@@ -118,10 +118,10 @@ def draw_starts(
         return 0 if episodes[number].from_level else min(warmup, len(episodes[number]) - 1)
 
     for number in _draw_episodes(died, newest, before_deaths, rng):
-        last = len(episodes[number]) - 1
-        situations.append((number, int(rng.integers(max(earliest(number), last - _REACH + 1), last + 1))))
-    for number in _draw_episodes(steps, newest, max(0, count - len(situations)), rng):
-        situations.append((number, int(rng.integers(earliest(number), len(episodes[number])))))
+        end = len(episodes[number])
+        situations.append((number, int(rng.integers(max(earliest(number), end - _REACH), end))))
+    anywhere = _draw_episodes(steps, newest, max(0, count - len(situations)), rng)
+    situations += [(number, int(rng.integers(earliest(number), len(episodes[number])))) for number in anywhere]
     latents = torch.zeros(len(situations), warmup + 1, episodes[0].posterior.mean.shape[1])
     actions = torch.zeros(len(situations), warmup, dtype=torch.int64)
     lengths = torch.zeros(len(situations), dtype=torch.int64)

@@ -9,6 +9,10 @@
 What a trained agent has to beat:
 
     python -m mario_world_model.training.evaluate --policy uniform --episodes 20
+
+The agent that comes with the package:
+
+    python -m mario_world_model.training.evaluate --pretrained
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from mario_world_model import pretrained
 from mario_world_model.command import run_command
 from mario_world_model.config import EvaluateConfig, GameConfig, to_plain
 from mario_world_model.emulation.rom import find_rom
@@ -29,6 +34,8 @@ from mario_world_model.evaluation.episodes import EpisodeScore, evaluate_policy
 from mario_world_model.evaluation.summary import Summary, describe, summarise
 from mario_world_model.evaluation.watch import record_episode, show_episode
 from mario_world_model.policies.choice import PolicyChoice, controls_of
+from mario_world_model.policies.replay import furthest_episode
+from mario_world_model.rollouts.dataset import open_dataset
 from mario_world_model.utils.atomic import written_whole
 
 
@@ -68,12 +75,18 @@ def choice_of(config: EvaluateConfig) -> PolicyChoice:
     """The one agent that the flags name; InputError when they name none or several."""
     parts = {"--vae": config.vae, "--mdnrnn": config.mdnrnn, "--controller": config.controller}
     given = [flag for flag, path in parts.items() if path is not None]
-    agents = (bool(given), config.ppo is not None, config.policy is not None)
+    agents = (bool(given), config.pretrained, config.ppo is not None, config.policy is not None)
     if sum(agents) != 1:
         raise InputError(
-            "expected one agent: --vae, --mdnrnn and --controller, or --ppo, or --policy; "
+            "expected one agent: --vae, --mdnrnn and --controller, or --pretrained, or --ppo, or --policy; "
             f"found {sum(agents) or 'none'}"
         )
+    if (config.policy == "replay") != (config.dataset is not None):
+        raise InputError("expected --policy replay and --dataset together, found one of them")
+    if config.pretrained:
+        return PolicyChoice(vae=pretrained.VAE, mdnrnn=pretrained.MDN_RNN, controller=pretrained.CONTROLLER)
+    if config.dataset is not None:
+        return PolicyChoice(replay=furthest_episode(open_dataset(config.dataset)))
     if given and len(given) < len(parts):
         missing = ", ".join(flag for flag in parts if flag not in given)
         raise InputError(f"expected {missing} beside {', '.join(given)}, found nothing")

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from mario_world_model.config import TrainMDNRNNConfig
-from mario_world_model.models.mdn_rnn import DEATH, MDNRNN, REWARD_UNIT, Memory, Prediction
+from mario_world_model.models.mdn_rnn import DEATH, MDNRNN, REWARD_UNIT, Prediction
+from mario_world_model.models.memory import Memory
 from mario_world_model.models.mixture import Mixture, draw_noise
 from mario_world_model.rollouts.sequences import SequenceBatch
 
@@ -116,9 +117,7 @@ def mdn_rnn_loss(network: MDNRNN, batch: SequenceBatch, config: TrainMDNRNNConfi
         )
 
 
-def _step_losses(
-    prediction: Prediction, mixture: Mixture, targets: _Targets, config: TrainMDNRNNConfig
-) -> _StepLosses:
+def _step_losses(prediction: Prediction, mixture: Mixture, targets: _Targets, config: TrainMDNRNNConfig) -> _StepLosses:
     # Endings weigh more in the loss than they are frequent; the odds that minimise it are as much too high. With
     # the weight given to the loss beforehand, what M itself says stays calibrated.
     logits = prediction.ending_logits + math.log(config.death_weight)

@@ -60,6 +60,8 @@ class Round:
     real_score: float
     """Mean score of this round's controller in the episodes that it added to the data set."""
     real_max_x: float
+    flags: float
+    """Share of these episodes that reached the flag."""
     seconds: float
 
 
@@ -101,8 +103,8 @@ class _Run:
         return _Parts(self.result.vae, self.folder / f"round-{number + 1}")
 
     def collect_base(self) -> None:
-        """The first episodes, by the preset's policy."""
-        collect(self._collection())
+        """The first episodes, which explore the level."""
+        collect(dataclasses.replace(self._collection(), episodes=self.config.episodes))
 
     def collect_with(self, number: int) -> Dataset:
         """Add episodes of a round's controller; returns the whole data set."""
@@ -124,6 +126,7 @@ class _Run:
                 preset_config(TrainVAEConfig, self.config.preset),
                 dataset=self.dataset,
                 output=self.result.vae,
+                epochs=self.config.vae_epochs,
                 device=self.config.device,
                 logs=self.logs,
                 seed=self.config.seed,
@@ -136,7 +139,7 @@ class _Run:
         return train_mdn_rnn(
             dataclasses.replace(
                 preset,
-                epochs=math.ceil(preset.epochs * share),
+                epochs=math.ceil(self.config.mdn_rnn_epochs * share),
                 max_minutes=preset.max_minutes * share,
                 newest=self.config.round_episodes if number else 0,
                 dataset=self.dataset,
@@ -156,7 +159,7 @@ class _Run:
         return train_controller(
             dataclasses.replace(
                 preset,
-                iterations=math.ceil(preset.iterations * share),
+                iterations=math.ceil(self.config.generations * share),
                 max_minutes=preset.max_minutes * share,
                 vae=self.result.vae,
                 mdnrnn=self.parts(number).mdnrnn,
@@ -246,11 +249,14 @@ def run(config: RunConfig) -> Result:
                 controller=controller,
                 real_score=float(np.mean([episode.rewards.sum() for episode in played])),
                 real_max_x=float(np.mean([_furthest(episode) for episode in played])),
+                flags=float(np.mean([episode.reached_flag for episode in played])),
                 seconds=time.monotonic() - started,
             )
         )
         best = max(range(len(rounds)), key=lambda index: rounds[index].real_score)
         print(describe_round(number, rounds[-1]), flush=True)
+        if rounds[-1].flags >= config.stop_at_flags:
+            break
     stages.keep(best)
     stages.picture_dream(dataset)
     agent, random = stages.evaluate()
@@ -274,7 +280,8 @@ def describe_round(number: int, result: Round) -> str:
         f"round {number + 1}: MDN-RNN held-out loss {result.mdn_rnn.loss_before:.3f} → "
         f"{result.mdn_rnn.loss_after:.3f}, {result.mdn_rnn.death_recall:.0%} of deaths seen a step ahead; "
         f"controller's dreamt return {result.controller.fitness:.0f} after {result.controller.generations} "
-        f"generations, real score {result.real_score:.0f}, mean max x {result.real_max_x:.0f}; "
+        f"generations, real score {result.real_score:.0f}, mean max x {result.real_max_x:.0f}, "
+        f"flag in {result.flags:.0%}; "
         f"{result.episodes} episodes, {result.steps} steps so far; {result.seconds:.0f} s"
     )
 

@@ -16,10 +16,12 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 from tqdm import tqdm
 
 with warnings.catch_warnings():
@@ -65,7 +67,7 @@ def train_controller(config: TrainControllerConfig) -> ControllerFigures:
     device = choose_device(config.device)
     world_model, fingerprint = load_world_model(config.vae, config.mdnrnn)
     world_model = world_model.to(device)
-    search = _SearchSpace(world_model, config.logit_bound)
+    search = _SearchSpace(world_model, config.logit_bound, config.sees)
     start = np.zeros(search.size)
     if config.init is not None:
         start = search.vector(load_controller(config.init, world_model, None).to(device))
@@ -121,25 +123,28 @@ def _thin(path: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
 
 
 class _SearchSpace:
-    """Between the vectors that CMA-ES moves and controllers of `[z, h]`."""
+    """Between the vectors that CMA-ES moves and controllers of `[z, h]`, whose weights on h stay 0 if it sees z."""
 
-    def __init__(self, world_model: WorldModel, bound: float) -> None:
-        self._features = world_model.features
+    def __init__(self, world_model: WorldModel, bound: float, sees: Literal["zh", "z"]) -> None:
+        self._unseen = world_model.mdn_rnn.memory.summary_size if sees == "z" else 0
+        self._features = world_model.features - self._unseen
         self._actions = len(ACTION_SETS[world_model.controls.actions])
         self._device = world_model.device
         self._bound = bound
         with torch.no_grad():
             latents, memory = world_model.recall(world_model.starts)
-        self._scaling = FeatureScaling.of(torch.cat([latents, memory.hidden], dim=1))
+        self._scaling = FeatureScaling.of(world_model.features_of(latents, memory.hidden)[:, : self._features])
         self.size = parameter_count(self._features, self._actions)
 
     def controllers(self, vectors: Sequence[NDArray[np.float64]]) -> Controllers:
         population = torch.from_numpy(np.stack(vectors)).float().to(self._device)
         scaled = Controllers.from_vectors(population, self._features, self._actions, self._bound)
-        return scaled.after(self._scaling)
+        raw = scaled.after(self._scaling)
+        return Controllers(functional.pad(raw.weight, (0, self._unseen)), raw.bias, raw.bound)
 
     def vector(self, controller: Controllers) -> NDArray[np.float64]:
-        vector: NDArray[np.float32] = controller.before(self._scaling).to_vectors()[0].cpu().numpy()
+        seen = Controllers(controller.weight[..., : self._features], controller.bias, controller.bound)
+        vector: NDArray[np.float32] = seen.before(self._scaling).to_vectors()[0].cpu().numpy()
         return vector.astype(np.float64)
 
 

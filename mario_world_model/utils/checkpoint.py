@@ -96,8 +96,14 @@ def load_checkpoint(path: Path, kind: str) -> Checkpoint:
     return Checkpoint(kind, content["config"], tensors, content["provenance"])
 
 
+def widened(tensor: Tensor) -> Tensor:
+    """A tensor that was stored in half precision in the one that is computed with; any other as it is."""
+    return tensor.float() if tensor.dtype == torch.float16 else tensor
+
+
 def fill_weights(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    """Copy tensors into a network; names, shapes and dtypes must be the network's own."""
+    """Copy tensors into a network; names, shapes and dtypes must be the network's own, or half its precision."""
+    tensors = {name: widened(tensor) for name, tensor in tensors.items()}
     expected = network.state_dict()
     for name, own in expected.items():
         found = tensors.get(name)

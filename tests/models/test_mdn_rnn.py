@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mario_world_model.config import MDNRNNConfig
-from mario_world_model.models.mdn_rnn import MDNRNN, Memory
+from mario_world_model.models.mdn_rnn import MDNRNN
+from mario_world_model.models.memory import Memory
 from mario_world_model.models.mixture import MixtureNoise, draw_noise
 from tests.world import ACTIONS, small_world
 
@@ -28,33 +29,43 @@ def test_shapes(joint: bool) -> None:
     torch.testing.assert_close(prediction.latent.log_pi.exp().sum(2), torch.ones(2, 5, 1 if joint else 10))
 
 
+@pytest.mark.parametrize("memory", ["vector", "grid"])
 @torch.inference_mode()
-def test_a_sequence_is_its_steps_one_by_one() -> None:
-    world = small_world()
+def test_a_sequence_is_its_steps_one_by_one(memory: Literal["vector", "grid"]) -> None:
+    world = small_world(memory=memory)
     latents, actions = torch.randn(3, 9, 64), torch.randint(ACTIONS, (3, 9))
     hidden, last = world.mdn_rnn(latents, actions, world.mdn_rnn.initial_memory(3))
     whole = world.mdn_rnn.predict(hidden, latents)
-    memory = world.mdn_rnn.initial_memory(3)
+    present = world.mdn_rnn.initial_memory(3)
     for step in range(9):
-        memory = world.remember(latents[:, step], actions[:, step], memory)
-        single = world.mdn_rnn.predict(memory.hidden, latents[:, step])
+        present = world.remember(latents[:, step], actions[:, step], present)
+        single = world.mdn_rnn.predict(present.hidden, latents[:, step])
         torch.testing.assert_close(single.latent.mean, whole.latent.mean[:, step], rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(single.latent.log_sigma, whole.latent.log_sigma[:, step], rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(single.reward, whole.reward[:, step], rtol=1e-5, atol=1e-4)
         torch.testing.assert_close(single.ending_logits, whole.ending_logits[:, step], rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(memory.hidden, last.hidden, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(present.hidden, last.hidden, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("anchor", ["gate", "present", "none"])
-@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize(
+    ("memory", "joint", "anchor"),
+    [
+        ("vector", True, "gate"),
+        ("vector", True, "present"),
+        ("vector", True, "none"),
+        ("vector", False, "gate"),
+        ("grid", True, "gate"),
+        ("grid", True, "none"),
+    ],
+)
 @pytest.mark.parametrize("temperature", [0.0, 0.7, 1.3])
 @torch.no_grad()
 def test_imagining_is_sampling_from_the_prediction(
-    joint: bool, temperature: float, anchor: Literal["gate", "present", "none"]
+    memory: Literal["vector", "grid"], joint: bool, anchor: Literal["gate", "present", "none"], temperature: float
 ) -> None:
     """The fast path against the plain formula in float64."""
-    network = small_world(joint=joint, anchor=anchor).mdn_rnn
-    hidden, latents = torch.randn(50, 24), torch.randn(50, 64)
+    network = small_world(memory=memory, joint=joint, anchor=anchor).mdn_rnn
+    hidden, latents = torch.randn(50, network.memory.size), torch.randn(50, 64)
     noise = draw_noise((50,), 3, network.choices, 64, torch.Generator().manual_seed(0))
     fast = network.imagine(hidden, latents, noise, temperature)
     plain = copy.deepcopy(network).double().predict(hidden.double(), latents.double())
@@ -96,3 +107,24 @@ def test_memory_starts_empty() -> None:
     assert isinstance(memory, Memory)
     assert not memory.hidden.any()
     assert not memory.cell.any()
+
+
+@torch.inference_mode()
+def test_what_happens_in_one_cell_happens_alike_in_another() -> None:
+    """A grid memory without biases of place and before its small LSTM speaks: shift the latent, and all is shifted."""
+    network = MDNRNN(MDNRNNConfig(memory="grid", hidden_size=8, mixtures=2, channels=4), 128, ACTIONS)
+    latents = torch.zeros(2, 1, 128)
+    cells = latents.view(2, 2, 8, 8)
+    cells[0, :, 3, 2] = cells[1, :, 5, 4] = torch.tensor([1.5, -2.0])
+    hidden, _ = network(latents, torch.full((2, 1), 3), network.initial_memory(2))
+    grid, _ = network.memory.parts(hidden[:, 0])
+    torch.testing.assert_close(grid[0, :, 1:6, 1:5], grid[1, :, 3:8, 3:7])
+    assert not torch.allclose(grid[0], grid[1])
+
+
+def test_a_controller_sees_the_small_memory_alone() -> None:
+    world = small_world(memory="grid")
+    hidden = torch.randn(7, world.mdn_rnn.memory.size)
+    features = world.features_of(torch.randn(7, 64), hidden)
+    assert features.shape == (7, world.features) == (7, 64 + 24)
+    assert torch.equal(features[:, 64:], hidden[:, -24:])

@@ -9,7 +9,7 @@ from mario_world_model.models.vae import VAE, Posterior, to_frames, to_images
 
 
 @pytest.mark.parametrize(
-    ("architecture", "latent_size"), [("grid", 64), ("grid", 256), ("flat", 30), ("paper", 32), ("auto", 17)]
+    ("architecture", "latent_size"), [("grid", 64), ("grid", 256), ("flat", 30), ("paper", 32), ("flat", 17)]
 )
 def test_shapes_and_gradients(architecture: str, latent_size: int) -> None:
     vae = VAE(VAEConfig(latent_size=latent_size, architecture=architecture, widths=(4, 8, 8)))  # type: ignore[arg-type]
@@ -21,9 +21,7 @@ def test_shapes_and_gradients(architecture: str, latent_size: int) -> None:
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in vae.parameters())
 
 
-def test_auto_is_a_grid_where_64_divides() -> None:
-    assert VAE(VAEConfig(latent_size=128)).config.architecture == "grid"
-    assert VAE(VAEConfig(latent_size=32)).config.architecture == "flat"
+def test_a_grid_has_as_many_numbers_in_every_cell() -> None:
     with pytest.raises(InputError, match=r"latent_size: expected a multiple of 64 .* found 32"):
         VAEConfig(latent_size=32, architecture="grid")
 

@@ -31,11 +31,7 @@ def test_an_epoch_holds_every_step_and_every_death_once() -> None:
     for epoch in range(5):
         batches = list(batches_of_epoch(episodes, 10, 3, np.random.default_rng(epoch)))
         assert sum(batch.endings[..., DEATH].sum().item() for batch in batches) == len(episodes)
-        shown = [
-            latent
-            for batch in batches
-            for latent in batch.posterior.mean[:, :-1, 0][batch.mask > 0].tolist()
-        ]
+        shown = [latent for batch in batches for latent in batch.posterior.mean[:, :-1, 0][batch.mask > 0].tolist()]
         assert sorted(shown) == sorted(
             latent for episode in episodes for latent in episode.posterior.mean[:-1, 0].tolist()
         )

@@ -35,7 +35,9 @@ def test_padding_counts_for_nothing() -> None:
     spoilt.posterior.mean[0, 6:] = 50.0
     spoilt.rewards[0, 5:] = 50.0
     for own in (0, 5):
-        torch.testing.assert_close(loss(network, given, open_loop=own).total, loss(network, spoilt, open_loop=own).total)
+        torch.testing.assert_close(
+            loss(network, given, open_loop=own).total, loss(network, spoilt, open_loop=own).total
+        )
 
 
 def test_the_spread_is_not_fitted_to_steps_on_own_samples() -> None:
@@ -59,7 +61,9 @@ def test_training_on_own_samples_brings_dreams_back_to_the_truth() -> None:
     network = MDNRNN(small_world().mdn_rnn.config, Z, ACTIONS)
     turn = torch.linspace(0.0, 6.28, L + 1)
     truth = torch.sin(turn[None, :, None] + torch.linspace(0, 3, Z)).expand(B, L + 1, Z).clone()
-    given = dataclasses.replace(batch(), posterior=Posterior(truth, torch.full_like(truth, -3.0)), mask=torch.ones(B, L))
+    given = dataclasses.replace(
+        batch(), posterior=Posterior(truth, torch.full_like(truth, -3.0)), mask=torch.ones(B, L)
+    )
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
     luck = torch.Generator().manual_seed(1)
     losses = []

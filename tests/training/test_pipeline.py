@@ -38,7 +38,7 @@ def test_a_run_ends_with_a_summary_and_two_videos(tmp_path: Path, capsys: pytest
 def test_the_summary_says_plainly_who_got_further(agent_x: float, verdict: str) -> None:
     random = Summary(20, 100.0, 10.0, 700.0, 50.0, 900, 0.0, 100.0, 400.0)
     agent = dataclasses.replace(random, mean_max_x=agent_x)
-    one = Round(10, 1000, MDNRNNFigures(2.0, 1.0, 0.5, 1.0), ControllerFigures(100.0, 50), 300.0, 350.0, 60.0)
+    one = Round(10, 1000, MDNRNNFigures(2.0, 1.0, 0.5, 1.0), ControllerFigures(100.0, 50), 300.0, 350.0, 0.0, 60.0)
     result = Result(VAEFigures(9.0, 1.0, 28.0), [one], 0, agent, random, 120.0)
     said = describe_result(preset_config(RunConfig, "demo"), result)
     assert verdict in said

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from mario_world_model import cli
+from mario_world_model.checkpoints import save_controllers
+from mario_world_model.models.controller import Controllers
+from mario_world_model.rollouts.episode_file import write_episode
+from mario_world_model.training.train_controller import path_file
+from mario_world_model.utils.checkpoint import load_checkpoint
+from tests.rollouts.episodes import made_up_episode
+from tests.world import ACTIONS, save_world, small_world
+
+
+@pytest.mark.usefixtures("rom")
+def test_every_probe_of_a_small_world(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    world = small_world()
+    save_world(tmp_path, world)
+    fingerprint = load_checkpoint(tmp_path / "m.pt", "mdn_rnn").fingerprint
+    path = Controllers(0.1 * torch.randn(3, ACTIONS, world.features), torch.zeros(3, ACTIONS), bound=1.0)
+    save_controllers(path_file(tmp_path / "c.pt"), path, world, fingerprint, {})
+    (tmp_path / "d").mkdir()
+    for index in range(12):
+        write_episode(tmp_path / "d" / f"episode-{index:06d}.safetensors", made_up_episode(index, steps=60))
+    command = (
+        f"probe --dataset {tmp_path}/d --vae {tmp_path}/v.pt --mdnrnn {tmp_path}/m.pt --controller {tmp_path}/c.pt "
+        f"--output {tmp_path}/p.json --dreams 4 --episodes 1 --max-steps 25"
+    )
+    assert cli.main(command.split()) == 0
+    said = capsys.readouterr().out
+    found = json.loads((tmp_path / "p.json").read_text())
+    assert {one["target"] for one in found["latents"]} >= {"y", "screen_x"}
+    assert [one["horizon"] for one in found["open_loop"]] == [2, 2, 4, 4, 8, 8, 12, 12, 16, 16]
+    assert {one["horizon"] for one in found["drift"]} == {1, 2, 4, 8, 12, 16, 24, 32, 48}
+    assert len(found["agreement"]["real"]) == 3 + 8
+    assert -1.0 <= found["agreement"]["spearman"] <= 1.0
+    assert f"AUC {found['one_step']['auc']:.4f}" in said
+    assert f"Spearman {found['agreement']['spearman']:.2f}" in said
+
+
+def test_a_path_is_not_taken_for_a_controller(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    world = small_world()
+    save_world(tmp_path, world)
+    fingerprint = load_checkpoint(tmp_path / "m.pt", "mdn_rnn").fingerprint
+    path = Controllers(torch.zeros(3, ACTIONS, world.features), torch.zeros(3, ACTIONS), bound=1.0)
+    save_controllers(tmp_path / "c.path.pt", path, world, fingerprint, {})
+    command = f"evaluate --vae {tmp_path}/v.pt --mdnrnn {tmp_path}/m.pt --controller {tmp_path}/c.path.pt"
+    assert cli.main(command.split()) == 2
+    assert "expected one controller, found the 3 of an evolution's path" in capsys.readouterr().err
