@@ -20,7 +20,7 @@ TARGETS = ("y", "screen_x", "y_speed", "enemy_dx", "enemy_dy", "pit_dx")
 _IN_SIGHT = 128  # pixels to either side within which an enemy counts
 _RIDGE = 1e-3  # on features of unit variance
 _LEAST_SPREAD = 1e-3  # of a feature that never changes
-_UNITS, _UPDATES, _BATCH = 128, 1500, 512
+_UNITS, _UPDATES, _BATCH = 128, 800, 512
 
 
 @dataclass(frozen=True)

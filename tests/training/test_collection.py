@@ -19,7 +19,9 @@ pytestmark = pytest.mark.usefixtures("rom")
 
 
 def small(output: Path, **changes: object) -> CollectConfig:
-    return dataclasses.replace(CollectConfig(episodes=3, max_steps=25, output=output, workers=2), **changes)
+    return dataclasses.replace(
+        CollectConfig(policy="biased", episodes=3, max_steps=25, output=output, workers=2), **changes
+    )
 
 
 def test_the_same_bytes_whatever_the_number_of_workers(tmp_path: Path) -> None:
