@@ -1,5 +1,5 @@
 #!/bin/sh
-# The agent in mario_world_model/pretrained, from an empty folder: about 35 minutes on two cores.
+# The agent in mario_world_model/pretrained, from an empty folder: about half an hour on two cores.
 # V and M are trained for a time, not for a number of updates: another machine makes others.
 set -eu
 out=${1:-recipe}
