@@ -150,6 +150,7 @@ class MDNRNNConfig:
         _refuse_unless(1 <= self.hidden_size <= 8192, self, "hidden_size", "1 to 8192")
         _refuse_unless(1 <= self.channels <= 512, self, "channels", "1 to 512")
         _refuse_unless(1 <= self.mixtures <= 64, self, "mixtures", "1 to 64")
+        _refuse_unless(self.joint or self.memory == "vector", self, "memory", "vector where mixtures are not joint")
 
 
 # -- stages --------------------------------------------------------------------------------------

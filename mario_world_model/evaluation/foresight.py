@@ -21,7 +21,6 @@ LATE = 4
 """Steps by which a dream may be late with a death and still be right about it."""
 
 _MEMORY_STEPS = 24  # real steps read before a dream begins; the LSTM has no use for more
-_CHUNK = 512
 
 Window = tuple[int, int]
 """Episode, and the frame in which a dream begins."""
@@ -140,22 +139,8 @@ def dreamt_death(
 
     The mean over `paths` dreams a window. Where an episode has ended its last action is held.
     """
-    chances = [
-        _dreamt_death(world_model, episodes, windows[first : first + _CHUNK], steps, temperature, seed + first, paths)
-        for first in range(0, len(windows), _CHUNK)
-    ]
-    return np.concatenate(chances) if chances else np.empty((0, steps))
-
-
-def _dreamt_death(
-    world_model: WorldModel,
-    episodes: Sequence[LatentEpisode],
-    windows: Sequence[Window],
-    steps: int,
-    temperature: float,
-    seed: int,
-    paths: int,
-) -> NDArray[np.float64]:
+    if not windows:
+        return np.empty((0, steps))
     device, network = world_model.device, world_model.mdn_rnn
     latents, memory, actions = situations(world_model, episodes, windows, steps)
     latents, actions = latents.repeat(paths, 1), actions.repeat(paths, 1)

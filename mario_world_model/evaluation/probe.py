@@ -74,6 +74,7 @@ def probe(config: ProbeConfig) -> Probe:
         truths_of([dataset.episodes[number] for number in fitted]),
     )
     size = world_model.mdn_rnn.latent_size
+    temperatures = tuple(dict.fromkeys((0.0, config.temperature)))
     died = any(episode.died for episode in unseen)
     readers = {
         name: fit_network(*Frames(source.features[:, :size], source.truths).showing(name), config.seed)
@@ -86,12 +87,12 @@ def probe(config: ProbeConfig) -> Probe:
         open_loop=[
             open_loop(world_model, unseen_latents, horizon, temperature, config.seed)
             for horizon in HORIZONS
-            for temperature in (0.0, config.temperature)
+            for temperature in temperatures
             if died
         ],
         drift=[
             one
-            for temperature in (0.0, config.temperature)
+            for temperature in temperatures
             for one in drift(world_model, unseen, unseen_latents, readers, temperature, config.seed)
         ],
         agreement=None if config.controller is None else _agreement(config, world_model, fingerprint),

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mario_world_model.config import MDNRNNConfig
-from mario_world_model.models.memory import GRID, CellLinear, GridHead, GridMemory, Memory, VectorMemory
+from mario_world_model.models.memory import CellLinear, GridHead, GridMemory, Memory, VectorMemory
 from mario_world_model.models.mixture import Mixture, MixtureNoise, choose_component, sample_gaussian
+from mario_world_model.models.vae import GRID
 
 # Rewards are predicted in units of the largest a frame can give, so that the loss is of order one.
 REWARD_UNIT = 15.0

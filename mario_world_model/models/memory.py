@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-GRID = 8
-"""Cells along each side of a grid latent."""
+from mario_world_model.models.vae import GRID
 
 
 @dataclass(frozen=True)

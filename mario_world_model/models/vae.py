@@ -11,7 +11,9 @@ from mario_world_model.config import VAEConfig
 from mario_world_model.models.colour_rarity import ColourRarity
 
 FRAME_SIZE = 64
-_GRID = 8  # cells along each side after three stride-2 convolutions
+GRID = 8
+"""Cells along each side of a grid latent: what three stride-2 convolutions leave."""
+
 # Beyond these a posterior is a point or the prior many times over, and exp() is still finite.
 _LOG_VARIANCE_BOUNDS = (-12.0, 4.0)
 
@@ -129,18 +131,18 @@ def _trunks(widths: tuple[int, ...]) -> tuple[list[nn.Module], list[nn.Module]]:
 def _grid(latent_size: int, widths: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
     """Latents stay where they are in the picture: 8×8 cells, latent_size/64 numbers each."""
     down, up = _trunks(widths)
-    channels = latent_size // _GRID**2
+    channels = latent_size // GRID**2
     encoder = nn.Sequential(*down, nn.Conv2d(widths[-1], 2 * channels, 1))
     spread = nn.Conv2d(channels, widths[-1], 3, padding=1)
-    return encoder, nn.Sequential(nn.Unflatten(1, (channels, _GRID, _GRID)), spread, *up)
+    return encoder, nn.Sequential(nn.Unflatten(1, (channels, GRID, GRID)), spread, *up)
 
 
 def _flat(latent_size: int, widths: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
     """One fully connected bottleneck."""
     down, up = _trunks(widths)
-    cells = widths[-1] * _GRID**2
+    cells = widths[-1] * GRID**2
     encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(cells, 2 * latent_size))
-    unflatten = nn.Unflatten(1, (widths[-1], _GRID, _GRID))
+    unflatten = nn.Unflatten(1, (widths[-1], GRID, GRID))
     return encoder, nn.Sequential(nn.Linear(latent_size, cells), unflatten, *up)
 
 

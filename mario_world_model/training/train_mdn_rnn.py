@@ -153,6 +153,9 @@ def train_mdn_rnn(config: TrainMDNRNNConfig) -> MDNRNNFigures:
 
 def _initial_network(config: TrainMDNRNNConfig, saved_vae: SavedVAE) -> MDNRNN:
     if config.init is None:
+        architecture = saved_vae.vae.config.architecture
+        if config.model.memory == "grid" and architecture != "grid":
+            raise InputError(f"{config.vae}: expected a grid latent for --memory grid, found a {architecture} one")
         actions = len(ACTION_SETS[saved_vae.controls.actions])
         return MDNRNN(config.model, saved_vae.vae.config.latent_size, actions)
     return load_world_model(config.vae, config.init)[0].mdn_rnn.train()

@@ -74,6 +74,7 @@ V, M, C = "--vae v.pt", "--mdnrnn m.pt", "--controller c.pt"
         ("train-vae --dataset v.pt", "v.pt: expected a pickled data set"),
         ("train-vae --dataset single.pkl", "expected at least 2 episodes"),
         ("train-vae --dataset d.pkl --architecture grid --latent-size 30", "expected a multiple of 64"),
+        ("train-mdn-rnn --memory grid --no-joint", "memory: expected vector where mixtures are not joint"),
         ("train-vae --dataset d.pkl --device cuda", "expected a device that is there (cpu), found cuda"),
         ("train-vae --dataset d.pkl --learning-rate -1", "learning_rate: expected a number > 0"),
         ("train-mdn-rnn --dataset d.pkl --vae none.pt", "none.pt: expected a vae checkpoint, found no such file"),
