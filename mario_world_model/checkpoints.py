@@ -62,6 +62,14 @@ def save_mdn_rnn(path: Path, world_model: WorldModel, vae_fingerprint: str, prov
     save_checkpoint(path, Checkpoint("mdn_rnn", config, tensors, provenance))
 
 
+def load_mdn_rnn(path: Path, saved_vae: SavedVAE) -> MDNRNN:
+    """Read the weights of an M that may have been trained on the latents of another V, to train it on.
+
+    Raises InputError when latent size or controls differ from those of `saved_vae`.
+    """
+    return _network(load_checkpoint(path, "mdn_rnn"), path, saved_vae)
+
+
 def load_world_model(vae_path: Path, mdn_rnn_path: Path) -> tuple[WorldModel, str]:
     """Read V and M, and the fingerprint of M.
 
@@ -69,33 +77,36 @@ def load_world_model(vae_path: Path, mdn_rnn_path: Path) -> tuple[WorldModel, st
     """
     saved_vae = load_vae(vae_path)
     saved = load_checkpoint(mdn_rnn_path, "mdn_rnn")
-    latent_size = saved.config.get("latent_size")
-    own_size = saved_vae.vae.config.latent_size
-    if latent_size != own_size:
-        raise InputError(
-            f"{mdn_rnn_path}: expected a MDN-RNN for {own_size} latents as in {vae_path}, found one for {latent_size}"
-        )
-    controls = _controls(saved, mdn_rnn_path)
-    _require_same_controls(controls, mdn_rnn_path, saved_vae.controls, vae_path)
+    network = _network(saved, mdn_rnn_path, saved_vae)
     if saved.config.get("vae") != saved_vae.fingerprint:
         raise InputError(
             f"{mdn_rnn_path}: expected a MDN-RNN trained on the latents of {vae_path} "
             f"({saved_vae.fingerprint[:12]}), found one trained on another VAE's ({str(saved.config.get('vae'))[:12]})"
         )
-    config = from_plain(MDNRNNConfig, saved.config.get("mdn_rnn"), str(mdn_rnn_path))
+    world_model = WorldModel(
+        vae=saved_vae.vae,
+        mdn_rnn=network.eval(),
+        controls=saved_vae.controls,
+        starts=_starts(saved, network.latent_size, network.actions, mdn_rnn_path),
+        reward_bounds=_reward_bounds(saved, mdn_rnn_path),
+    )
+    return world_model, saved.fingerprint
+
+
+def _network(saved: Checkpoint, path: Path, saved_vae: SavedVAE) -> MDNRNN:
+    latent_size = saved.config.get("latent_size")
+    own_size = saved_vae.vae.config.latent_size
+    if latent_size != own_size:
+        raise InputError(f"{path}: expected a MDN-RNN for the VAE's {own_size} latents, found one for {latent_size}")
+    controls = _controls(saved, path)
+    _require_same_controls(controls, path, saved_vae.controls, Path("the VAE"))
+    config = from_plain(MDNRNNConfig, saved.config.get("mdn_rnn"), str(path))
     network = MDNRNN(config, own_size, len(ACTION_SETS[controls.actions]))
     weights = {
         name.removeprefix("network."): tensor for name, tensor in saved.tensors.items() if name.startswith("network.")
     }
-    fill_weights(network, weights, mdn_rnn_path)
-    world_model = WorldModel(
-        vae=saved_vae.vae,
-        mdn_rnn=network.eval(),
-        controls=controls,
-        starts=_starts(saved, own_size, len(ACTION_SETS[controls.actions]), mdn_rnn_path),
-        reward_bounds=_reward_bounds(saved, mdn_rnn_path),
-    )
-    return world_model, saved.fingerprint
+    fill_weights(network, weights, path)
+    return network
 
 
 def save_controllers(

@@ -131,13 +131,11 @@ class VAEConfig:
 class MDNRNNConfig:
     """Shape of the MDN-RNN (Ha & Schmidhuber 2018, appendix A.2)."""
 
-    memory: Literal["vector", "grid"] = "vector"
-    """vector: one LSTM over whole latents, as in the paper; grid: a convolutional LSTM over the cells of a
-    grid latent, with a small LSTM that reads all of them."""
     hidden_size: int = 256
-    """Units of the LSTM that a controller sees."""
-    channels: int = 24
-    """Units of the convolutional LSTM in every cell."""
+    """Units of the LSTM."""
+    head_size: int = 512
+    """Units of the layers between the LSTM and the outputs, which see the present latent too; 0: none, as in
+    the paper."""
     mixtures: int = 5
     """Gaussians in a mixture."""
     joint: bool = True
@@ -148,9 +146,8 @@ class MDNRNNConfig:
 
     def __post_init__(self) -> None:
         _refuse_unless(1 <= self.hidden_size <= 8192, self, "hidden_size", "1 to 8192")
-        _refuse_unless(1 <= self.channels <= 512, self, "channels", "1 to 512")
+        _refuse_unless(0 <= self.head_size <= 8192, self, "head_size", "0 to 8192")
         _refuse_unless(1 <= self.mixtures <= 64, self, "mixtures", "1 to 64")
-        _refuse_unless(self.joint or self.memory == "vector", self, "memory", "vector where mixtures are not joint")
 
 
 # -- stages --------------------------------------------------------------------------------------
@@ -279,7 +276,7 @@ class TrainMDNRNNConfig:
     newest: int = 0
     """Episodes, the latest of the data set, from which half of the start states come; 0: no preference."""
     init: Path | None = None
-    """MDN-RNN checkpoint to start from instead of random weights."""
+    """MDN-RNN checkpoint to start from instead of random weights; its VAE may have been trained on since."""
     device: DeviceChoice = "auto"
     """auto: CUDA, else Apple MPS, else CPU."""
     logs: Path = Path("logs")
@@ -674,7 +671,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "free_nats": 0.5,
         },
         TrainVAEConfig: {"epochs": 10, "batch_size": 100, "learning_rate": 1e-4, "colour_rarity": 0.0},
-        MDNRNNConfig: {"joint": False, "anchor": "none"},
+        MDNRNNConfig: {"head_size": 0, "joint": False, "anchor": "none"},
         TrainMDNRNNConfig: {
             "epochs": 20,
             "sequence_length": 100,
@@ -694,7 +691,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
         CollectConfig: {"episodes": 4, "max_steps": 40},
         VAEConfig: {"latent_size": 64, "widths": (4, 8, 16)},
         TrainVAEConfig: {"epochs": 1, "batch_size": 32},
-        MDNRNNConfig: {"hidden_size": 16, "mixtures": 2},
+        MDNRNNConfig: {"hidden_size": 16, "head_size": 16, "mixtures": 2},
         TrainMDNRNNConfig: {"epochs": 2, "sequence_length": 16, "batch_size": 4, "starts": 16},
         DreamConfig: {"horizon": 8},
         TrainControllerConfig: {"iterations": 2, "population_size": 4, "starts_per_candidate": 2},

@@ -23,7 +23,7 @@ def small_world(
     hidden_size: int = 24,
     joint: bool = True,
     anchor: Literal["gate", "present", "none"] = "gate",
-    memory: Literal["vector", "grid"] = "vector",
+    head_size: int = 20,
     warmup: int = 4,
 ) -> WorldModel:
     """A world model with 32 start states, the first eight of them at the beginning of an episode."""
@@ -32,7 +32,7 @@ def small_world(
     return WorldModel(
         vae=VAE(VAEConfig(latent_size=latent_size, architecture="grid", widths=(4, 8, 8))).eval(),
         mdn_rnn=MDNRNN(
-            MDNRNNConfig(hidden_size=hidden_size, mixtures=3, joint=joint, anchor=anchor, memory=memory, channels=5),
+            MDNRNNConfig(hidden_size=hidden_size, mixtures=3, joint=joint, anchor=anchor, head_size=head_size),
             latent_size,
             ACTIONS,
         ).eval(),

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mario_world_model.config import MDNRNNConfig
-from mario_world_model.models.memory import CellLinear, GridHead, GridMemory, Memory, VectorMemory
+from mario_world_model.models.memory import Memory
 from mario_world_model.models.mixture import Mixture, MixtureNoise, choose_component, sample_gaussian
-from mario_world_model.models.vae import GRID
 
 # Rewards are predicted in units of the largest a frame can give, so that the loss is of order one.
 REWARD_UNIT = 15.0
@@ -61,34 +60,30 @@ class MDNRNN(nn.Module):
         self.latent_size = latent_size
         self.actions = actions
         self.choices = 1 if config.joint else latent_size
-        self.memory: VectorMemory | GridMemory
-        self.mixture_head: nn.Linear | GridHead
-        self.gate_head: nn.Module | None = None
-        if config.memory == "grid":
-            self.memory = GridMemory(latent_size, actions, config.hidden_size, config.channels)
-            self.mixture_head = GridHead(self.memory, config.mixtures, latent_size)
-            if config.anchor == "gate":
-                self.gate_head = nn.Sequential(CellLinear(self.memory, latent_size // GRID**2), nn.Flatten(-2))
-        else:
-            self.memory = VectorMemory(latent_size, actions, config.hidden_size)
-            outputs = config.mixtures * (self.choices + 2 * latent_size)
-            self.mixture_head = nn.Linear(config.hidden_size, outputs)
-            if config.anchor == "gate":
-                self.gate_head = nn.Linear(config.hidden_size, latent_size)
-        self.step_head = nn.Linear(self.memory.size, 1 + ENDINGS)
+        self.lstm = nn.LSTM(latent_size + actions, config.hidden_size, batch_first=True)
+        self.head: HiddenHead | None = None
+        width = config.hidden_size
+        if config.head_size:
+            self.head = HiddenHead(config.hidden_size + latent_size, config.head_size)
+            width = config.head_size
+        self.mixture_head = nn.Linear(width, config.mixtures * self._rows)
+        self.gate_head = nn.Linear(width, latent_size) if config.anchor == "gate" else None
+        self.step_head = nn.Linear(width, 1 + ENDINGS)
 
     def initial_memory(self, batch: int) -> Memory:
         """The empty memory with which an episode begins."""
-        zeros = self.step_head.weight.new_zeros(batch, self.memory.size)
+        zeros = self.step_head.weight.new_zeros(batch, self.config.hidden_size)
         return Memory(zeros, zeros)
 
     def forward(self, latents: Tensor, actions: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         """Read latents (B, T, Z) and the actions taken in them, int64 (B, T), after `memory`.
 
-        Returns the hidden states (B, T, S) and the memory after the last step.
+        Returns the hidden states (B, T, H) and the memory after the last step.
         """
-        after: tuple[Tensor, Memory] = self.memory(latents, actions, memory)
-        return after
+        one_hot = functional.one_hot(actions, self.actions).to(latents.dtype)
+        state = (memory.hidden.unsqueeze(0), memory.cell.unsqueeze(0))
+        hidden, (last_hidden, last_cell) = self.lstm(torch.cat([latents, one_hot], dim=-1), state)
+        return hidden, Memory(last_hidden.squeeze(0), last_cell.squeeze(0))
 
     def predict(self, hidden: Tensor, latents: Tensor) -> Prediction:
         """Predictions from hidden states (..., H) for the steps taken in latents (..., Z).
@@ -96,6 +91,7 @@ class MDNRNN(nn.Module):
         `latents` anchor the means (config.anchor): it is in `_gaussian`, and nowhere
         else, that a change becomes a latent.
         """
+        hidden = self._read(hidden, latents)
         raw = self.mixture_head(hidden).unflatten(-1, (self.config.mixtures, self._rows))
         logits, gaussians = raw.split([self.choices, 2 * self.latent_size], dim=-1)
         anchor = self._anchor(hidden, latents)
@@ -109,13 +105,13 @@ class MDNRNN(nn.Module):
         The same as sampling from `predict`, but a joint mixture's component is drawn first and the
         others are never computed, which spares most of the head's products.
         """
-        head = self.mixture_head
-        if not self.config.joint or isinstance(head, GridHead):
+        if not self.config.joint:
             prediction = self.predict(hidden, latents)
             sample = prediction.latent.sample(noise, temperature)
             return Imagined(sample, prediction.reward, prediction.ending_logits)
-        weight = head.weight.view(self.config.mixtures, self._rows, -1)
-        bias = head.bias.view(self.config.mixtures, self._rows)
+        hidden = self._read(hidden, latents)
+        weight = self.mixture_head.weight.view(self.config.mixtures, self._rows, -1)
+        bias = self.mixture_head.bias.view(self.config.mixtures, self._rows)
         log_pi = functional.log_softmax(hidden @ weight[:, 0].T + bias[:, 0], dim=-1)
         component = choose_component(log_pi.unsqueeze(-1), noise, temperature).flatten()
         raw = hidden.new_empty(len(hidden), 2 * self.latent_size)
@@ -129,6 +125,10 @@ class MDNRNN(nn.Module):
     def _rows(self) -> int:
         """Numbers that the head gives for one component: its weight, means and deviations."""
         return self.choices + 2 * self.latent_size
+
+    def _read(self, hidden: Tensor, latents: Tensor) -> Tensor:
+        """What the output layers are linear in, (..., W): hidden states, or what the head makes of them."""
+        return hidden if self.head is None else self.head(hidden, latents)
 
     def _anchor(self, hidden: Tensor, latents: Tensor) -> Tensor | None:
         """What of the present latents (..., Z) the means start from.
@@ -152,3 +152,24 @@ class MDNRNN(nn.Module):
     def _reward_and_ending(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         step = self.step_head(hidden)
         return step[..., 0] * REWARD_UNIT, step[..., 1:]
+
+
+class HiddenHead(nn.Module):
+    """Layers between the LSTM and the outputs that see the present latent beside the hidden state.
+
+    Without them all that M expects of a picture has to pass through the hidden state and one linear map,
+    while scrolling and jumping are anything but linear in a latent: Mario is then blurred within a step.
+    One residual block in the pre-normalised form of He et al. 2016 with the normalisation of Ba et al. 2016.
+    """
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.enter = nn.Linear(inputs, width)
+        self.block = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
+        self.leave = nn.LayerNorm(width)
+
+    def forward(self, hidden: Tensor, latents: Tensor) -> Tensor:
+        """Hidden states (..., H) and latents (..., Z) to (..., W)."""
+        entered = self.enter(torch.cat([hidden, latents], dim=-1))
+        read: Tensor = self.leave(entered + self.block(entered))
+        return read

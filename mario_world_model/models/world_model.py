@@ -60,11 +60,11 @@ class WorldModel:
     @property
     def features(self) -> int:
         """Length of what a controller sees, Z + H."""
-        return self.mdn_rnn.latent_size + self.mdn_rnn.memory.summary_size
+        return self.mdn_rnn.latent_size + self.mdn_rnn.config.hidden_size
 
     def features_of(self, latents: Tensor, hidden: Tensor) -> Tensor:
-        """What a controller sees, [z, h] (B, Z + H), of latents (B, Z) and hidden states (B, S)."""
-        return torch.cat([latents, self.mdn_rnn.memory.summary(hidden)], dim=1)
+        """What a controller sees, [z, h] (B, Z + H), of latents (B, Z) and hidden states (B, H)."""
+        return torch.cat([latents, hidden], dim=1)
 
     @property
     def device(self) -> torch.device:

@@ -126,7 +126,7 @@ class _SearchSpace:
     """Between the vectors that CMA-ES moves and controllers of `[z, h]`, whose weights on h stay 0 if it sees z."""
 
     def __init__(self, world_model: WorldModel, bound: float, sees: Literal["zh", "z"]) -> None:
-        self._unseen = world_model.mdn_rnn.memory.summary_size if sees == "z" else 0
+        self._unseen = world_model.mdn_rnn.config.hidden_size if sees == "z" else 0
         self._features = world_model.features - self._unseen
         self._actions = len(ACTION_SETS[world_model.controls.actions])
         self._device = world_model.device

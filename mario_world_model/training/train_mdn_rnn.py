@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mario_world_model.checkpoints import SavedVAE, load_vae, load_world_model, save_mdn_rnn
+from mario_world_model.checkpoints import SavedVAE, load_mdn_rnn, load_vae, save_mdn_rnn
 from mario_world_model.command import run_command
 from mario_world_model.config import TrainMDNRNNConfig, to_plain
 from mario_world_model.emulation.actions import ACTION_SETS
@@ -153,12 +153,9 @@ def train_mdn_rnn(config: TrainMDNRNNConfig) -> MDNRNNFigures:
 
 def _initial_network(config: TrainMDNRNNConfig, saved_vae: SavedVAE) -> MDNRNN:
     if config.init is None:
-        architecture = saved_vae.vae.config.architecture
-        if config.model.memory == "grid" and architecture != "grid":
-            raise InputError(f"{config.vae}: expected a grid latent for --memory grid, found a {architecture} one")
         actions = len(ACTION_SETS[saved_vae.controls.actions])
         return MDNRNN(config.model, saved_vae.vae.config.latent_size, actions)
-    return load_world_model(config.vae, config.init)[0].mdn_rnn.train()
+    return load_mdn_rnn(config.init, saved_vae)
 
 
 def _unseen_batch(episodes: Sequence[LatentEpisode], config: TrainMDNRNNConfig) -> SequenceBatch:
