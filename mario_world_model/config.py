@@ -262,9 +262,14 @@ class TrainMDNRNNConfig:
     """Weight of the loss of the two endings, death and flag."""
     gradient_clip: float = 1.0
     """Largest norm of a gradient."""
+    control: Literal["none", "untrained", "shuffled"] = "none"
+    """A world model that should be worth less, to compare with. untrained: the LSTM keeps its random weights, the
+    outputs alone learn; shuffled: every sequence is given the actions of another."""
     targets: Literal["blurred", "samples"] = "blurred"
     """blurred: M reads posterior means, and its likelihood allows for the posterior's width, so that it need
     not carry V's noise; samples: it reads and predicts samples, as in the paper."""
+    input_noise: float = 0.2
+    """Largest deviation of the Gaussian noise that is added to the latents M reads; they have unit variance."""
     open_loop: int = 16
     """Most steps of a sequence that are run once more on M's own samples; 0: none."""
     open_loop_weight: float = 1.0
@@ -289,7 +294,7 @@ class TrainMDNRNNConfig:
         _refuse_unless(self.sequence_length >= 2, self, "sequence_length", "at least 2 steps")
         for name in ("death_weight", "gradient_clip"):
             _refuse_unless(getattr(self, name) > 0, self, name, "a number > 0")
-        for name in ("reward_weight", "ending_weight", "open_loop_weight"):
+        for name in ("reward_weight", "ending_weight", "open_loop_weight", "input_noise"):
             _refuse_unless(getattr(self, name) >= 0, self, name, "a number ≥ 0")
         _refuse_unless(self.warmup >= 1, self, "warmup", "at least 1 step")
         _refuse_unless(self.starts >= 1, self, "starts", "at least 1")
@@ -681,6 +686,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "ending_weight": 1.0,
             "reward_weight": 1.0,
             "targets": "samples",
+            "input_noise": 0.0,
             "open_loop": 0,
         },
         DreamConfig: {"horizon": 1000, "level_starts": 1.0},

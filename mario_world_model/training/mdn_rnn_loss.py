@@ -81,6 +81,8 @@ def mdn_rnn_loss(network: MDNRNN, batch: SequenceBatch, config: TrainMDNRNNConfi
     else:
         latents, blur = batch.posterior.mean, batch.posterior.log_variance[:, 1:]
     targets = _Targets(latents[:, 1:], blur, batch.rewards, batch.endings, batch.mask)
+    if config.input_noise:
+        latents = _noisy(latents, config.input_noise, luck)
     length = batch.actions.shape[1]
     read = int(torch.randint(1, length, (), generator=luck, device=luck.device)) if config.open_loop else length
     own = slice(read, min(length, read + config.open_loop))
@@ -115,6 +117,16 @@ def mdn_rnn_loss(network: MDNRNN, batch: SequenceBatch, config: TrainMDNRNNConfi
             false_alarms=(alarm * (1.0 - death)).sum(),
             steps=steps,
         )
+
+
+def _noisy(latents: Tensor, largest: float, luck: torch.Generator) -> Tensor:
+    """Latents (B, T, Z) plus Gaussian noise, its deviation drawn for each sequence from 0 to `largest`.
+
+    What M reads in a dream is its own samples, with the errors these have; M has to expect the true latent after a
+    wrong one. Noise teaches that without a second pass (Valevski et al. 2024, section 3.2.1).
+    """
+    deviation = largest * torch.rand((len(latents), 1, 1), generator=luck, device=latents.device)
+    return latents + deviation * torch.randn(latents.shape, generator=luck, device=latents.device)
 
 
 def _step_losses(prediction: Prediction, mixture: Mixture, targets: _Targets, config: TrainMDNRNNConfig) -> _StepLosses:

@@ -67,6 +67,7 @@ def train_mdn_rnn(config: TrainMDNRNNConfig) -> MDNRNNFigures:
         raise InputError(f"{config.vae}: expected a VAE for {dataset.controls}, found one for {saved_vae.controls}")
     torch.manual_seed(stream_seed(config.seed, _WEIGHTS_STREAM))
     network = _initial_network(config, saved_vae).to(device)
+    network.lstm.requires_grad_(config.control != "untrained")
     save_config(config.output, config)
     episodes = encode_dataset(dataset, saved_vae.vae, saved_vae.fingerprint, device)
     seen = [episodes[index] for index in train]
@@ -100,10 +101,13 @@ def train_mdn_rnn(config: TrainMDNRNNConfig) -> MDNRNNFigures:
         tracker.scalars(0, **after)
         for epoch in range(config.epochs):
             rng = stream(config.seed, _BATCH_STREAM, epoch)
-            for batch in batches_of_epoch(seen, config.sequence_length, config.batch_size, rng):
+            for cut in batches_of_epoch(seen, config.sequence_length, config.batch_size, rng):
                 for group in optimiser.param_groups:
                     group["lr"] = config.learning_rate * budget.rate_scale(update)
-                loss = mdn_rnn_loss(network, batch.to(device), config, luck)
+                batch = cut.to(device)
+                if config.control == "shuffled":
+                    batch = dataclasses.replace(batch, actions=batch.actions.roll(1, dims=0))
+                loss = mdn_rnn_loss(network, batch, config, luck)
                 if not bool(torch.isfinite(loss.total)):
                     raise InputError(f"MDN-RNN: expected a finite loss, found {loss.total.item()} at update {update}")
                 optimiser.zero_grad(set_to_none=True)
@@ -172,7 +176,8 @@ def _unseen_batch(episodes: Sequence[LatentEpisode], config: TrainMDNRNNConfig) 
 @torch.no_grad()
 def _held_out(network: MDNRNN, batch: SequenceBatch, config: TrainMDNRNNConfig) -> dict[str, float]:
     """Figures over all held-out windows, a training batch's worth at a time."""
-    # The same luck every time, so that the figures of a run compare.
+    # The same luck every time and no noise, so that the figures of all runs compare.
+    config = dataclasses.replace(config, input_noise=0.0)
     luck = torch_stream(config.seed, batch.mask.device, _HELD_OUT_STREAM)
     parts = []
     for first in range(0, len(batch.mask), config.batch_size):

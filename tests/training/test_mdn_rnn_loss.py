@@ -43,13 +43,13 @@ def test_padding_counts_for_nothing() -> None:
 def test_the_spread_is_not_fitted_to_steps_on_own_samples() -> None:
     """Else a dream would grow less certain with every step, and dissolve into noise."""
     network, given = small_world().mdn_rnn, batch()
-    spread = network.mixture_head.weight.view(3, -1, 24)[:, 1 + Z :]
+    spread = network.mixture_head.weight.view(3, -1, 20)[:, 1 + Z :]
     gradients = []
     for weight in (0.0, 1.0):
         network.zero_grad()
         loss(network, given, open_loop=5, open_loop_weight=weight).total.backward()
         assert network.mixture_head.weight.grad is not None
-        gradients.append(network.mixture_head.weight.grad.view(3, -1, 24).clone())
+        gradients.append(network.mixture_head.weight.grad.view(3, -1, 20).clone())
     assert spread.shape == gradients[0][:, 1 + Z :].shape
     torch.testing.assert_close(gradients[0][:, 1 + Z :], gradients[1][:, 1 + Z :])
     assert not torch.allclose(gradients[0][:, 1 : 1 + Z], gradients[1][:, 1 : 1 + Z])
@@ -74,3 +74,18 @@ def test_training_on_own_samples_brings_dreams_back_to_the_truth() -> None:
         optimiser.step()
         losses.append(float(found.open_loop))
     assert sum(losses[-20:]) < 0.5 * sum(losses[:20])
+
+
+@torch.no_grad()
+def test_noise_is_in_what_is_read_and_not_in_what_is_expected() -> None:
+    """An M that expects what it reads, on a signal that stands still: all its error is the noise."""
+    network = small_world(anchor="present").mdn_rnn
+    torch.nn.init.zeros_(network.mixture_head.weight)
+    torch.nn.init.zeros_(network.mixture_head.bias)
+    steady = torch.randn(B, 1, Z).expand(B, L + 1, Z)
+    given = dataclasses.replace(batch(), posterior=Posterior(steady, torch.full_like(steady, -30.0)))
+    quiet, noisy, noisier = (float(loss(network, given, open_loop=0, input_noise=n).latent) for n in (0.0, 0.5, 1.0))
+    variance = float(network.predict(torch.zeros(1, 24), torch.zeros(1, Z)).latent.log_sigma[0, 0, 0].exp() ** 2)
+    # The mean square of a deviation drawn evenly from 0 to n is n²/3; six sequences draw six.
+    assert 0.0 < noisy - quiet < 0.5 * 0.5**2 / variance
+    torch.testing.assert_close(noisier - quiet, 4.0 * (noisy - quiet), rtol=1e-3, atol=0.0)
