@@ -272,6 +272,9 @@ class TrainMDNRNNConfig:
     """Largest deviation of the Gaussian noise that is added to the latents M reads; they have unit variance."""
     open_loop: int = 16
     """Most steps of a sequence that are run once more on M's own samples; 0: none."""
+    open_loop_teaches: Literal["endings", "all"] = "endings"
+    """What these steps teach. endings: rewards and endings as they look in a dream; all: latents too, which draws
+    what M expects towards the mean of all that could be, and blurs Mario."""
     open_loop_weight: float = 1.0
     """Weight of the loss of these steps."""
     warmup: int = 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -95,11 +96,14 @@ def mdn_rnn_loss(network: MDNRNN, batch: SequenceBatch, config: TrainMDNRNNConfi
     total = closed.total(targets, config)
     open_loop = total.new_zeros(())
     if read < length:
-        imagined = _imagine(network, latents[:, read], batch.actions[:, own], memory, luck)
+        steer = config.open_loop_teaches == "all"
+        imagined = _imagine(network, latents[:, read], batch.actions[:, own], memory, luck, steer)
         # The spread is what one step from the truth leaves open. Fitted to steps that began off the truth it
         # would grow with every step of a dream, and a dream with it into noise.
         truth = targets.part(own)
         losses = _step_losses(imagined, imagined.latent.with_fixed_spread(), truth, config)
+        if not steer:
+            losses = dataclasses.replace(losses, latent=torch.zeros_like(losses.latent))
         open_loop = losses.total(truth, config)
         total = total + config.open_loop_weight * open_loop
     steps = batch.mask.sum()
@@ -140,10 +144,12 @@ def _step_losses(prediction: Prediction, mixture: Mixture, targets: _Targets, co
     )
 
 
-def _imagine(network: MDNRNN, latents: Tensor, actions: Tensor, memory: Memory, luck: torch.Generator) -> Prediction:
+def _imagine(
+    network: MDNRNN, latents: Tensor, actions: Tensor, memory: Memory, luck: torch.Generator, steer: bool
+) -> Prediction:
     """Predictions (B, T) for real actions (B, T) on the latents that M samples, from latents (B, Z) on.
 
-    Gradients flow back through the means of the samples, so that M learns to steer back to what is real.
+    With `steer`, gradients flow back through the means of the samples, so that M learns to steer back to what is real.
     """
     predictions = []
     choices, mixtures = network.choices, network.config.mixtures
@@ -152,6 +158,8 @@ def _imagine(network: MDNRNN, latents: Tensor, actions: Tensor, memory: Memory, 
         predictions.append(network.predict(hidden.squeeze(1), latents))
         noise = draw_noise((len(latents),), mixtures, choices, network.latent_size, luck)
         latents = predictions[-1].latent.with_fixed_spread().sample(noise, temperature=1.0)
+        if not steer:
+            latents = latents.detach()
     mixture = Mixture(
         *(
             torch.stack([getattr(one.latent, part) for one in predictions], dim=1)

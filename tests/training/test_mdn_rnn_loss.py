@@ -47,7 +47,7 @@ def test_the_spread_is_not_fitted_to_steps_on_own_samples() -> None:
     gradients = []
     for weight in (0.0, 1.0):
         network.zero_grad()
-        loss(network, given, open_loop=5, open_loop_weight=weight).total.backward()
+        loss(network, given, open_loop=5, open_loop_teaches="all", open_loop_weight=weight).total.backward()
         assert network.mixture_head.weight.grad is not None
         gradients.append(network.mixture_head.weight.grad.view(3, -1, 20).clone())
     assert spread.shape == gradients[0][:, 1 + Z :].shape
@@ -68,7 +68,9 @@ def test_training_on_own_samples_brings_dreams_back_to_the_truth() -> None:
     luck = torch.Generator().manual_seed(1)
     losses = []
     for _ in range(120):
-        found = mdn_rnn_loss(network, given, TrainMDNRNNConfig(open_loop=11, sequence_length=L), luck)
+        found = mdn_rnn_loss(
+            network, given, TrainMDNRNNConfig(open_loop=11, open_loop_teaches="all", sequence_length=L), luck
+        )
         optimiser.zero_grad()
         found.total.backward()
         optimiser.step()
@@ -89,3 +91,16 @@ def test_noise_is_in_what_is_read_and_not_in_what_is_expected() -> None:
     # The mean square of a deviation drawn evenly from 0 to n is n²/3; six sequences draw six.
     assert 0.0 < noisy - quiet < 0.5 * 0.5**2 / variance
     torch.testing.assert_close(noisier - quiet, 4.0 * (noisy - quiet), rtol=1e-3, atol=0.0)
+
+
+def test_own_samples_teach_endings_and_leave_what_is_expected_alone() -> None:
+    network, given = small_world(head_size=0).mdn_rnn, batch()
+    gradients = {}
+    for weight in (0.0, 1.0):
+        network.zero_grad()
+        loss(network, given, open_loop=5, open_loop_weight=weight).total.backward()
+        for name, head in (("mixture", network.mixture_head), ("step", network.step_head)):
+            assert head.weight.grad is not None
+            gradients[name, weight] = head.weight.grad.clone()
+    torch.testing.assert_close(gradients["mixture", 1.0], gradients["mixture", 0.0])
+    assert not torch.allclose(gradients["step", 1.0], gradients["step", 0.0])
