@@ -136,7 +136,7 @@ class MDNRNNConfig:
     head_size: int = 512
     """Units of the layers between the LSTM and the outputs, which see the present latent too; 0: none, as in
     the paper."""
-    mixtures: int = 5
+    mixtures: int = 3
     """Gaussians in a mixture."""
     joint: bool = True
     """One mixture over whole latents; otherwise one for every latent number, as in the paper."""
@@ -354,7 +354,10 @@ class TrainControllerConfig:
     """Most agent steps of a real episode (--fitness real)."""
     workers: int = 0
     """Emulator processes for --fitness real; 0: one per core."""
-    logit_bound: float = 1.0
+    death_cost: float = 200.0
+    """What a dreamt death costs, in reward: a dream of a second and a half does not show how far Mario would have
+    come had he lived."""
+    logit_bound: float = 3.0
     """Actions are drawn from the softmax of the controller's outputs, squashed to ± this; 0: the largest
     output is taken."""
     sees: Literal["zh", "z"] = "zh"
@@ -374,6 +377,7 @@ class TrainControllerConfig:
         _refuse_unless(self.population_size >= 4, self, "population_size", "at least 4")
         _refuse_unless(self.starts_per_candidate >= 1, self, "starts_per_candidate", "at least 1")
         _refuse_unless(self.sigma > 0, self, "sigma", "a number > 0")
+        _refuse_unless(0.0 <= self.death_cost <= 1e4, self, "death_cost", "0 to 10000")
         _refuse_unless(0.0 <= self.logit_bound <= 100.0, self, "logit_bound", "0 to 100")
         _refuse_unless(self.max_steps >= 1, self, "max_steps", "at least 1")
         _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
@@ -679,7 +683,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "free_nats": 0.5,
         },
         TrainVAEConfig: {"epochs": 10, "batch_size": 100, "learning_rate": 1e-4, "colour_rarity": 0.0},
-        MDNRNNConfig: {"head_size": 0, "joint": False, "anchor": "none"},
+        MDNRNNConfig: {"head_size": 0, "mixtures": 5, "joint": False, "anchor": "none"},
         TrainMDNRNNConfig: {
             "epochs": 20,
             "sequence_length": 100,
@@ -693,7 +697,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "open_loop": 0,
         },
         DreamConfig: {"horizon": 1000, "level_starts": 1.0},
-        TrainControllerConfig: {"iterations": 1800, "starts_per_candidate": 16, "logit_bound": 0.0},
+        TrainControllerConfig: {"iterations": 1800, "starts_per_candidate": 16, "logit_bound": 0.0, "death_cost": 0.0},
     },
     # Seconds, not results: to see that everything runs.
     "debug": {

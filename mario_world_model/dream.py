@@ -74,7 +74,8 @@ class Dream:
         """Take actions int64 (P, S).
 
         Returns features (P, S, Z + H), rewards (P, S), terminated and truncated bool (P, S), and an
-        info with the probabilities `death` and `flag`, each (P, S).
+        info with the probabilities `death` and `flag` of this step and that of having been `alive` before
+        it, each (P, S).
         """
         situation = self._now()
         actions = self._stick(actions).flatten()
@@ -93,7 +94,7 @@ class Dream:
         self._situation = _Situation(imagined.latents, memory, actions, alive, situation.steps + 1)
         terminated = alive < _AS_GOOD_AS_DEAD
         truncated = ~terminated & (self._situation.steps >= self.config.horizon)
-        info = {"death": odds[..., DEATH], "flag": odds[..., FLAG]}
+        info = {"death": odds[..., DEATH], "flag": odds[..., FLAG], "alive": situation.alive}
         return self._features(), reward, terminated, truncated, info
 
     def frames(self) -> Tensor:
@@ -130,16 +131,16 @@ def choose_starts(starts: Starts, count: int, level_starts: float, luck: torch.G
     return Starts(starts.latents[anywhere], starts.actions[anywhere], starts.lengths[anywhere])
 
 
-def dream_returns(dream: Dream, controllers: Controllers, seed: int) -> Tensor:
-    """Dreamt return of every controller from every start state, (P, S)."""
+def dream_returns(dream: Dream, controllers: Controllers, seed: int, death_cost: float = 0.0) -> Tensor:
+    """Dreamt return of every controller from every start state, (P, S), less `death_cost` for a death."""
     features, _ = dream.reset(seed)
     luck = torch.Generator(device=features.device).manual_seed(seed)
     total = torch.zeros(features.shape[:2], device=features.device)
     actions = controllers.bias.shape[1]
     for _ in range(dream.config.horizon):
         gumbel = draw_gumbel((dream.starts, actions), luck)
-        features, reward, terminated, truncated, _ = dream.step(controllers.act(features, gumbel))
-        total += reward
+        features, reward, terminated, truncated, info = dream.step(controllers.act(features, gumbel))
+        total += reward - death_cost * info["death"] * info["alive"]
         if bool((terminated | truncated).all()):
             break
     return total

@@ -15,7 +15,7 @@ from mario_world_model.config import DreamConfig
 from mario_world_model.dream import Dream, choose_starts, dream_returns
 from mario_world_model.models.agent import Agent
 from mario_world_model.models.controller import Controllers, parameter_count
-from mario_world_model.models.mixture import draw_noise
+from mario_world_model.models.mixture import draw_gumbel, draw_noise
 from mario_world_model.models.vae import Posterior
 from mario_world_model.models.world_model import Starts
 from tests.world import ACTIONS, save_world, small_world
@@ -203,3 +203,21 @@ def test_weighing_ends_estimates_what_drawing_them_does() -> None:
     standard_error = (drawn.var() / 4000 + weighed.var() / 4000).sqrt()
     assert (drawn.mean() - weighed.mean()).abs() < 4 * standard_error
     assert weighed.var() < drawn.var()
+
+
+def test_a_death_costs_what_it_is_said_to_cost() -> None:
+    """On top of its reward, once, and in proportion to its chance."""
+    world = small_world()
+    config = DreamConfig(temperature=0.0, dream_sticky=0.0, horizon=12)
+    one = controllers(1)
+    free, dear = (dream_returns(Dream(world, config, 1, 8, weighed=True), one, 3, cost) for cost in (0.0, 100.0))
+    dream = Dream(world, config, 1, 8, weighed=True)
+    features, _ = dream.reset(3)
+    luck = torch.Generator().manual_seed(3)
+    died = torch.zeros(1, 8)
+    for _ in range(12):
+        features, _, _, _, info = dream.step(one.act(features, draw_gumbel((8, ACTIONS), luck)))
+        died += info["alive"] * info["death"]
+    assert ((died > 0.0) & (died < 1.0)).all()
+    # A dream in which nobody has a chance above 0.001 of being alive is not dreamt to its end.
+    torch.testing.assert_close(free - dear, 100.0 * died, rtol=0.0, atol=0.1)

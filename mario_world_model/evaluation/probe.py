@@ -143,9 +143,9 @@ def _agreement(config: ProbeConfig, world_model: WorldModel, fingerprint: str) -
 
     return agreement(
         with_strangers(path, _STRANGERS, config.seed),
-        DreamFitness(world_model, config.dream),
+        DreamFitness(world_model, config.dream, death_cost=0.0),
         real(config.max_steps),
-        DreamFitness(world_model, opening),
+        DreamFitness(world_model, opening, death_cost=0.0),
         real(_OPENING),
         dreams=config.dreams,
         episodes=config.episodes,

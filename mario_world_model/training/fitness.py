@@ -31,14 +31,15 @@ class Fitness(Protocol):
 
 @dataclass(frozen=True)
 class DreamFitness:
-    """Mean dreamt return."""
+    """Mean dreamt return, less what deaths cost."""
 
     world_model: WorldModel
     config: DreamConfig
+    death_cost: float
 
     def __call__(self, controllers: Controllers, situations: int, seed: int) -> NDArray[np.float64]:
         dream = Dream(self.world_model, self.config, len(controllers.bias), situations, weighed=True)
-        returns: NDArray[np.float32] = dream_returns(dream, controllers, seed).mean(dim=1).cpu().numpy()
+        returns: NDArray[np.float32] = dream_returns(dream, controllers, seed, self.death_cost).mean(1).cpu().numpy()
         return returns.astype(np.float64)
 
 

@@ -151,7 +151,7 @@ class _SearchSpace:
 def _fitness(config: TrainControllerConfig, world_model: WorldModel) -> tuple[Fitness, int]:
     """The fitness that a configuration asks for, and the situations that finalists meet."""
     if config.fitness == "dream":
-        return DreamFitness(world_model, config.dream), _CHECK_DREAMS
+        return DreamFitness(world_model, config.dream, config.death_cost), _CHECK_DREAMS
     controls = world_model.controls
     game = config.game.with_controls(controls.actions, controls.frame_skip)
     real = RealFitness(game, config.vae, config.mdnrnn, config.max_steps, config.workers)
