@@ -14,11 +14,11 @@ import sys
 
 import uvicorn
 
-from mario_world_model import pretrained
 from mario_world_model.command import run_command
 from mario_world_model.config import PlaygroundConfig
 from mario_world_model.emulation.rom import find_rom
 from mario_world_model.errors import InputError
+from mario_world_model.playground.agent_files import agent_files
 from mario_world_model.playground.app import make_app
 from mario_world_model.playground.guard import new_token
 from mario_world_model.playground.messages import MOST_BYTES
@@ -27,21 +27,6 @@ from mario_world_model.playground.seats import Seats
 
 # A flood of messages waits in its sender: what has been read has to be parsed at once, for everybody's time.
 _RECEIVE_BUFFER = 8192
-
-
-def material_of(config: PlaygroundConfig) -> Material:
-    """What the sessions of a configuration are made of.
-
-    Raises:
-        InputError: some of V, M and C were given without the others.
-    """
-    given = (config.vae, config.mdnrnn, config.controller)
-    vae, mdn_rnn, controller = given
-    if vae is None or mdn_rnn is None or controller is None:
-        if any(path is not None for path in given):
-            raise InputError(f"expected --vae, --mdnrnn and --controller together or none of them, found {given}")
-        vae, mdn_rnn, controller = pretrained.VAE, pretrained.MDN_RNN, pretrained.CONTROLLER
-    return Material(vae, mdn_rnn, controller, config.ppo, config.dataset, config.keep, config.console)
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -67,7 +52,8 @@ def open_socket(host: str, port: int) -> socket.socket:
 def serve(config: PlaygroundConfig) -> None:
     """Serve until Ctrl-C."""
     find_rom("vanilla", config.console.rom)
-    seats = Seats(material_of(config), config.sessions)
+    files = agent_files(config.vae, config.mdnrnn, config.controller)
+    seats = Seats(Material(*files, config.ppo, config.dataset, config.keep, config.console), config.sessions)
     seats.try_out()
     listening = open_socket(config.host, config.port)
     token = new_token()
