@@ -191,7 +191,7 @@ class Session:
         """
         if who not in self.players.names:
             raise InputError(f"player: expected one of {', '.join(self.players.names)}, found {who!r}")
-        self.player = who
+        self.player, self._plays = who, []
 
     def set_latent(self, index: int, value: float) -> None:
         """Change one number of the dream's latent.
@@ -235,11 +235,11 @@ class Session:
 
     def _fork(self) -> None:
         """Forget what came after the step that is looked at."""
-        for _ in range(self._back):
+        gone, self._back = self._back, 0
+        for _ in range(gone):
             self._kept.pop()
-        if self._back and self.demonstration is not None:
+        if gone and self.demonstration is not None:
             self.demonstration.cut(self._now.step)
-        self._back = 0
 
     def _choose(self, buttons: int) -> tuple[int, str]:
         now = self._now

@@ -69,11 +69,7 @@ function showWelcome(header) {
     ...header.players.map((name) => {
       const button = document.createElement("button");
       Object.assign(button, { textContent: NAMES[name], value: name, title: HINTS[name] ?? "" });
-      button.onclick = () => {
-        begun.player = name;
-        writeLink(begun);
-        source.send({ type: "player", who: name });
-      };
+      button.onclick = () => choosePlayer(name);
       return button;
     }),
   );
@@ -83,6 +79,12 @@ function showWelcome(header) {
   $("episode").max = header.episodes.length - 1;
   $("episode").oninput = () => ($("frame").max = (header.episodes[$("episode").value] ?? 1) - 1);
   showStart();
+}
+
+function choosePlayer(name) {
+  begun.player = name;
+  writeLink(begun);
+  source.send({ type: "player", who: name });
 }
 
 async function showFrame(header, parts) {
@@ -286,6 +288,8 @@ writeLink(begun);
 showStart();
 listen(
   (buttons) => {
+    // Whoever presses a key wants to play.
+    if (buttons && now && now.player !== "you") choosePlayer("you");
     source.send({ type: "keys", buttons, count: ++count });
     if (now?.player === "you" && (!now.paused || now.waiting)) waiting.set(count, performance.now());
   },

@@ -71,6 +71,7 @@ export class DreamSession {
         break;
       case "player":
         this.#player = message.who;
+        this.#plays = [];
         if (this.#waiting) this.#start();
         this.#fresh = true;
         break;
