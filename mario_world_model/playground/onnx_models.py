@@ -76,21 +76,22 @@ def export_models(world_model: WorldModel, controller: Controllers, folder: Path
             )
     network = world_model.mdn_rnn
     latents = torch.zeros(1, network.latent_size)
-    memory = network.initial_memory(1)
+    # Two tensors: of one that is given twice the exporter makes one input.
+    hidden, cell = torch.zeros(1, network.memory.size), torch.zeros(1, network.memory.size)
     gumbel = torch.zeros(1, network.config.mixtures, network.choices)
     action = torch.zeros(1, dtype=torch.int64)
     _write(folder / "painter.onnx", Painter(world_model), (latents,), ["latents"], ["picture"])
     _write(
         folder / "imagining.onnx",
         Imagining(world_model),
-        (latents, action, memory.hidden, memory.cell, gumbel, torch.zeros_like(latents)),
+        (latents, action, hidden, cell, gumbel, torch.zeros_like(latents)),
         ["latents", "action", "hidden", "cell", "gumbel", "normal"],
         ["next_latents", "next_hidden", "next_cell", "reward", "odds"],
     )
     _write(
         folder / "acting.onnx",
         Acting(world_model, controller),
-        (latents, memory.hidden, torch.zeros(network.actions)),
+        (latents, hidden, torch.zeros(network.actions)),
         ["latents", "hidden", "gumbel"],
         ["action"],
     )

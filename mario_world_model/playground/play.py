@@ -41,6 +41,7 @@ def open_socket(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
     try:
         listening.bind((host, port))
+        listening.listen()  # now, so that whoever is told the address finds it open
     except OSError as error:
         listening.close()
         raise InputError(
