@@ -558,7 +558,8 @@ class DreamVideoConfig:
     """Watch a controller dream, or the game beside its dream.
 
     Without --dataset the controller plays in the dream and nothing is real. With it, an episode is
-    shown three ways: the game, V's reconstruction, and a dream that is fed the same actions.
+    shown three ways: the game, V's reconstruction, and a dream that is fed the same actions; beside them
+    stands how far the last two differ.
     """
 
     preset: PresetName = "default"

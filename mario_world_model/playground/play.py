@@ -20,9 +20,9 @@ from mario_world_model.emulation.rom import find_rom
 from mario_world_model.errors import InputError
 from mario_world_model.playground.agent_files import agent_files
 from mario_world_model.playground.app import make_app
+from mario_world_model.playground.entry import Material
 from mario_world_model.playground.guard import new_token
 from mario_world_model.playground.messages import MOST_BYTES
-from mario_world_model.playground.process import Material
 from mario_world_model.playground.seats import Seats
 
 # A flood of messages waits in its sender: what has been read has to be parsed at once, for everybody's time.

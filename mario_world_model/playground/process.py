@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 import time
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Lock
 from pathlib import Path
 from typing import Any, Final
 
 from mario_world_model.checkpoints import load_controller, load_world_model
-from mario_world_model.config import ConsoleConfig
 from mario_world_model.emulation.rom import find_rom, rom_sha1
 from mario_world_model.errors import InputError
 from mario_world_model.playground.clock import Clock
+from mario_world_model.playground.entry import Material
 from mario_world_model.playground.greeting import welcome
 from mario_world_model.playground.messages import Message
-from mario_world_model.playground.pictures import pack, picture_parts, triptych
+from mario_world_model.playground.outbox import Outbox
+from mario_world_model.playground.pictures import picture_parts
 from mario_world_model.playground.players import Players
 from mario_world_model.playground.recording import Recording
-from mario_world_model.playground.session import STEPS_BACK, Point, Session
+from mario_world_model.playground.session import Session, Shown
 from mario_world_model.playground.starts import Starts
+from mario_world_model.playground.wire import pack
 from mario_world_model.policies.policy import Policy
 from mario_world_model.rollouts.dataset import open_dataset
 from mario_world_model.utils.processes import use_one_thread
 
 _FRAMES_PER_SECOND: Final = 60
-# Pictures on their way to the page: one being drawn, one behind it. A slow page gets fewer, never older ones.
-_MOST_UNDERWAY: Final = 2
-
-
-@dataclass(frozen=True)
-class Material:
-    """What a session is made of, in plain values."""
-
-    vae: Path
-    mdnrnn: Path
-    controller: Path
-    ppo: Path | None
-    dataset: Path | None
-    keep: Path
-    console: ConsoleConfig
 
 
 class SessionProcess:
@@ -65,10 +50,7 @@ class SessionProcess:
         self._count = 0  # of the last keys that a step has answered
         self._asked = 0  # of the last keys
         self._smooth = False
-        self._points: list[Point] = []
-        self._sent = self._acknowledged = 0
-        self._fresh = False  # there is something that the page has not been sent
-        self._restarted = False
+        self._outbox = Outbox(connection)
         self._recording: Recording | None = None
         self._took = 0.0
 
@@ -88,7 +70,9 @@ class SessionProcess:
             if clock is not None and time.monotonic() >= clock.due:
                 self._step()
                 clock.stepped(time.monotonic())
-            self._send()
+            if self._begun and self._outbox.ready:
+                shown = self._session.show()
+                self._outbox.send(self._header(shown), shown.point, picture_parts(shown, self._smooth))
 
     def _hear(self, message: Message) -> None:
         kind = message["type"]
@@ -103,14 +87,14 @@ class SessionProcess:
         self._session.begin(**given)
         self._begun = True
         self._buttons = self._tapped = 0
-        self._points = []
+        self._outbox.restart()
         # Nobody's game runs away before the first key.
         self._waiting = self._session.player == "you" and not given["plays"]
         if self._waiting:
             self._clock = None
         else:
             self._start_clock()
-        self._changed(begun=True)
+        self._outbox.change()
         if self._session.note:
             self._say({"type": "notice", "text": self._session.note, "bad": False})
 
@@ -126,14 +110,14 @@ class SessionProcess:
         self._session.set_player(who)
         if self._waiting:
             self._start_clock()
-        self._changed()
+        self._outbox.change()
 
     def _on_pause(self, on: bool) -> None:
         if on:
             self._clock = None
         elif self._clock is None:
             self._start_clock()
-        self._changed()
+        self._outbox.change()
 
     def _on_step(self) -> None:
         self._clock, self._waiting = None, False
@@ -143,42 +127,42 @@ class SessionProcess:
         self._speed = value
         if self._clock is not None:
             self._start_clock()
-        self._changed()
+        self._outbox.change()
 
     def _on_smooth(self, on: bool) -> None:
         self._smooth = on
 
     def _on_sync(self) -> None:
         self._session.sync()
-        self._changed()
+        self._outbox.change()
 
     def _on_temperature(self, value: float) -> None:
         self._session.temperature = value
-        self._changed()
+        self._outbox.change()
 
     def _on_luck(self, seed: int) -> None:
         self._session.set_luck(seed)
-        self._changed()
+        self._outbox.change()
 
     def _on_scrub(self, step: int) -> None:
         self._clock = None
         self._session.go_back(step)
-        self._changed()
+        self._outbox.change()
 
     def _on_latent(self, index: int, value: float) -> None:
         self._session.set_latent(index, value)
-        self._changed()
+        self._outbox.change()
 
     def _on_record(self, format: str) -> None:
         self._recording = Recording("gif" if format == "gif" else "mp4", self._rate)
-        self._changed()
+        self._outbox.change()
 
     def _on_stop(self) -> None:
         recording, self._recording = self._recording, None
         if recording:
             header = {"type": "file", "name": f"dream.{recording.form}", "steps": len(recording)}
             self._connection.send_bytes(pack(header, [("file", recording.content())]))
-        self._changed()
+        self._outbox.change()
 
     def _on_keep(self) -> None:
         session = self._session
@@ -195,7 +179,7 @@ class SessionProcess:
         self._say({"type": "notice", "text": f"Kept {steps} steps in {file}", "bad": False})
 
     def _on_ack(self, frame: int) -> None:
-        self._acknowledged = max(self._acknowledged, min(frame, self._sent))
+        self._outbox.acknowledge(frame)
 
     def _start_clock(self) -> None:
         self._waiting = False
@@ -204,45 +188,27 @@ class SessionProcess:
     def _step(self) -> None:
         if self._session.over:
             self._clock = None
-            self._changed()
+            self._outbox.change()
             return
         begun = time.perf_counter()
         self._session.step(self._buttons | self._tapped)
         self._tapped, self._count = 0, self._asked
         shown = self._session.show()
         self._took = time.perf_counter() - begun
-        self._points = [*self._points, shown.point][-STEPS_BACK:]
+        self._outbox.add(shown.point)
         if self._recording is not None:
-            real = self._session.real_frame
-            self._recording.add(triptych(shown, real))
+            self._recording.add(shown, self._session.real_frame)
             if self._recording.full:
                 self._on_stop()
-        self._fresh = True
 
-    def _changed(self, begun: bool = False) -> None:
-        """The page is to be sent what there is, although no step was made."""
-        self._fresh = True
-        self._restarted = self._restarted or begun
-
-    def _send(self) -> None:
-        if not self._fresh or not self._begun or self._sent - self._acknowledged >= _MOST_UNDERWAY:
-            return
-        self._fresh = False
-        self._sent += 1
-        session, shown = self._session, self._session.show()
-        points, self._points = self._points, []
-        restarted, self._restarted = self._restarted, False
-        header = {
-            "type": "frame",
-            "frame": self._sent,
-            "restarted": restarted,
+    def _header(self, shown: Shown) -> Message:
+        session = self._session
+        return {
             "step": shown.step,
             "oldest": shown.oldest,
             "newest": shown.newest,
             "real_end": shown.real_end,
             "dream_end": shown.dream_end,
-            "point": _plain(shown.point),
-            "points": [_plain(point) for point in points],
             "paused": self._clock is None,
             "waiting": self._waiting,
             "player": session.player,
@@ -253,7 +219,6 @@ class SessionProcess:
             "recording": self._recording is not None,
             "took": round(1e3 * self._took, 2),
         }
-        self._connection.send_bytes(pack(header, picture_parts(shown, self._smooth)))
 
     def _say(self, message: Message) -> None:
         self._connection.send_bytes(pack(message, []))
@@ -268,11 +233,7 @@ def _ppo(path: Path | None) -> Policy | None:
     return load_ppo(path)
 
 
-def _plain(point: Point) -> list[float | None]:
-    return [None if value is None else round(value, 4) for value in dataclasses.astuple(point)]
-
-
-def run_session(connection: Connection, material: Material, keeping: Lock) -> None:
+def live(connection: Connection, material: Material, keeping: Lock) -> None:
     """The whole life of a session's process: it ends when the other end of the connection is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to answer
     use_one_thread()

@@ -12,9 +12,9 @@ from multiprocessing.process import BaseProcess
 from typing import Final
 
 from mario_world_model.errors import InputError
+from mario_world_model.playground.entry import Material, run_session
 from mario_world_model.playground.messages import Message
-from mario_world_model.playground.pictures import unpack
-from mario_world_model.playground.process import Material, run_session
+from mario_world_model.playground.wire import unpack
 from mario_world_model.utils.processes import start_method, worker_context
 
 _PATIENCE: Final = 5.0  # seconds for a process to end by itself
@@ -26,6 +26,7 @@ class Seat:
     def __init__(self, process: BaseProcess, connection: Connection) -> None:
         self._process = process
         self._connection = connection
+        self._speaking = threading.Lock()
         self._loop = asyncio.get_running_loop()
         self._heard: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -33,8 +34,7 @@ class Seat:
 
     async def say(self, message: Message) -> None:
         """Pass a page's message on; waits while the process is behind."""
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            await asyncio.to_thread(self._connection.send, message)
+        await asyncio.to_thread(self._send, message)
 
     async def hear(self) -> bytes | None:
         """What the process has for the page; None once it has ended."""
@@ -42,15 +42,21 @@ class Seat:
 
     def end(self) -> None:
         """Hang up, and see the process off. Blocks."""
-        with contextlib.suppress(OSError):
-            self._connection.send(None)
-        self._process.join(_PATIENCE)
+        # A word may still be on its way to a process that hangs; it is not waited for.
+        if self._speaking.acquire(timeout=_PATIENCE):
+            self._speaking.release()
+            self._send(None)
+            self._process.join(_PATIENCE)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
         self._reader.join()
         self._connection.close()
         self._process.close()
+
+    def _send(self, message: Message | None) -> None:
+        with self._speaking, contextlib.suppress(OSError):
+            self._connection.send(message)
 
     def _read(self) -> None:
         """In a thread of its own: whatever the process says is taken at once, so that it never waits for us."""

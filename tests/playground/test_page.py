@@ -145,7 +145,7 @@ def test_a_fourth_visitor_is_told_that_every_seat_is_taken(server: Server, open_
 def test_what_was_played_is_kept_and_recorded(server: Server, open_page: OpenPage, kept: Path, tmp_path: Path) -> None:
     visitor = open_page(server.address).open(START)
     visitor.steps(1)
-    for form in ("gif", "mp4"):
+    for form, height in (("gif", 192), ("mp4", 320)):
         visitor.page.select_option("#record-format", form)
         visitor.answer(lambda: visitor.page.click("#record"))
         visitor.steps(6, "ArrowRight")
@@ -153,7 +153,7 @@ def test_what_was_played_is_kept_and_recorded(server: Server, open_page: OpenPag
             visitor.page.click("#record")
         download.value.save_as(tmp_path / f"dream.{form}")
         film = iio.imread(tmp_path / f"dream.{form}", index=None)
-        assert film.shape[:2] == (6, 320)
+        assert film.shape[:2] == (6, height)
         visitor.page.wait_for_selector("#record:text-is('Record')")
     visitor.page.click("#keep")
     visitor.page.wait_for_selector("#notice:text-matches('Kept 13 steps')")
@@ -204,6 +204,13 @@ def test_another_stage_can_be_chosen(server: Server, open_page: OpenPage) -> Non
     visitor.page.fill("#situation", "7")
     visitor.answer(lambda: visitor.page.click("#begin"))
     assert visitor.page.is_disabled("#sync")
+
+
+def test_a_link_to_what_there_is_not_begins_at_home(server: Server, open_page: OpenPage) -> None:
+    visitor = open_page(server.address).open("start=data:3:9&seed=oops&player=ppo&plays=zzz")
+    assert visitor.page.text_content("#notice").startswith("player: expected one of you, controller")
+    assert "start=1-1" in visitor.page.url
+    assert visitor.page.text_content("#players [aria-pressed=true]") == "You"
 
 
 def _colours(rgba: bytes) -> bytes:

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from mario_world_model.playground.connection import IDLE
-from mario_world_model.playground.pictures import unpack
+from mario_world_model.playground.wire import unpack
 from tests.playground.conftest import Server
 
 BEGIN = {"type": "begin", "start": "1-1", "seed": 1, "temperature": 1.0, "player": "random", "plays": ""}

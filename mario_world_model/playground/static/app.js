@@ -16,9 +16,11 @@ const HINTS = {
   controller: "The evolved agent, looking at the game",
   dreamer: "The evolved agent, looking at the dream alone",
 };
+const HOME = hasGame ? "1-1" : "situation:0";
 const ENDS = { death: "Mario died", flag: "The flag!" };
 const DREAM_ENDS = { death: "The dream died", flag: "The dream sees the flag" };
 const FIELDS = ["step", "action", "real", "dreamt", "death", "drift"];
+const MOST_DELAYS = 120;
 const SECONDS_TO_WATCH_THE_END = 2;
 
 document.body.classList.toggle("dream-only", !hasGame);
@@ -29,7 +31,7 @@ let strip = null;
 let latents = null;
 let screens = null;
 let now = null; // header of the last frame
-let begun = readLink(hasGame ? "1-1" : "situation:0", hasGame ? "you" : "dreamer");
+let begun = readLink(HOME, hasGame ? "you" : "dreamer");
 let points = [];
 let asSeen = false;
 let restart = 0;
@@ -52,7 +54,11 @@ function begin(changes = {}) {
 function onMessage(header, parts) {
   if (header.type === "frame") showFrame(header, parts);
   else if (header.type === "welcome") showWelcome(header);
-  else if (header.type === "notice") notice(header.text, header.bad);
+  else if (header.type === "notice") {
+    notice(header.text, header.bad);
+    // An address may ask for what there is not here.
+    if (header.bad && !now) begin({ start: HOME, player: "you" });
+  }
   else if (header.type === "file") download(header, parts.file[0]);
   else if (header.type === "refused") gone("This session cannot begin", header.text);
 }
@@ -151,7 +157,8 @@ function showWords(header, real) {
   if (over && player !== "you" && !restart && !header.looking_back) {
     restart = setTimeout(() => begin({ seed: (header.seed + 1) % 2 ** 31 }), 1000 * SECONDS_TO_WATCH_THE_END);
   }
-  $("status").textContent = delays.length ? `key to picture ${Math.round(median(delays))} ms` : `step ${header.step}`;
+  $("status").textContent = delays.length ? `key to picture ${median(delays.slice(-15))} ms` : `step ${header.step}`;
+  Object.assign($("status").dataset, { delays: JSON.stringify(delays), took: header.took });
 }
 
 function showCurves(header) {
@@ -168,8 +175,8 @@ function time(answered) {
   for (const [number, pressed] of waiting) {
     if (number > answered) continue;
     waiting.delete(number);
-    delays.push(performance.now() - pressed);
-    if (delays.length > 15) delays.shift();
+    delays.push(Math.round(performance.now() - pressed));
+    if (delays.length > MOST_DELAYS) delays.shift();
   }
 }
 
