@@ -637,7 +637,7 @@ class ExportWebConfig:
     """Write a folder that dreams in the visitor's browser, without a server and without the game.
 
     Without --vae, --mdnrnn and --controller it is the agent that comes with the package. It needs
-    `pip install 'mario-world-model[web]'`, and npm for the runtime.
+    onnx and onnxscript (`pip install onnx onnxscript`), and npm for the runtime.
     """
 
     preset: PresetName = "default"

@@ -72,7 +72,7 @@ def export_models(world_model: WorldModel, controller: Controllers, folder: Path
     for package in ("onnx", "onnxscript"):
         if importlib.util.find_spec(package) is None:
             raise InputError(
-                f"expected the packages that write ONNX, found no {package}; pip install 'mario-world-model[web]'"
+                f"expected the packages that write ONNX, found no {package}; try `pip install onnx onnxscript`"
             )
     network = world_model.mdn_rnn
     latents = torch.zeros(1, network.latent_size)

@@ -101,7 +101,7 @@ def test_a_number_of_the_latent_can_be_turned_and_is_painted(server: Server, ope
 def test_others_play_and_a_key_takes_over(server: Server, open_page: OpenPage) -> None:
     visitor = open_page(server.address).open("start=1-1@1200&seed=3&player=controller")
     assert visitor.page.text_content("#players [aria-pressed=true]") == "Controller"
-    for name in ("Chance", "Controller, asleep"):
+    for name in ("Chance", "Dreamer"):
         visitor.page.click(f"#players button:text-is('{name}')")
         visitor.page.wait_for_selector(f"#players [aria-pressed=true]:text-is('{name}')")
     visitor.page.keyboard.press("ArrowRight")

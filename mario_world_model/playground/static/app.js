@@ -11,10 +11,10 @@ import { hasGame, openSource } from "./source.js";
 import { Strip } from "./strip.js";
 
 const $ = (id) => document.getElementById(id);
-const NAMES = { you: "You", controller: "Controller", dreamer: "Controller, asleep", ppo: "PPO", random: "Chance" };
+const NAMES = { you: "You", controller: "Controller", dreamer: "Dreamer", ppo: "PPO", random: "Chance" };
 const HINTS = {
   controller: "The evolved agent, looking at the game",
-  dreamer: "The evolved agent, looking at the dream alone",
+  dreamer: "The evolved agent asleep: it looks at the dream alone",
 };
 const HOME = hasGame ? "1-1" : "situation:0";
 const ENDS = { death: "Mario died", flag: "The flag!" };
@@ -95,12 +95,12 @@ function choosePlayer(name) {
 
 async function showFrame(header, parts) {
   const before = now;
-  now = header;
+  now = { ...header, real: Boolean(parts.reconstruction) };
   if (header.restarted) {
     points = [];
     strip.clear();
   }
-  points = [...points, ...header.points.map((values) => Object.fromEntries(values.map((value, at) => [FIELDS[at], value])))];
+  points = [...points, ...[...header.points, header.point].map((values) => Object.fromEntries(values.map((value, at) => [FIELDS[at], value])))];
   // What lies beyond the newest step was given up when somebody went back and on from there.
   const latest = new Map(points.map((point) => [point.step, point]));
   points = [...latest.values()].filter(({ step }) => step <= header.newest).sort((one, other) => one.step - other.step);
@@ -147,18 +147,27 @@ function showWords(header, real) {
   if (document.activeElement !== $("seed")) $("seed").value = header.seed;
   const drift = point[FIELDS.indexOf("drift")];
   const [asked, here] = [coarse() ? "Touch the pad to play" : "Press a key to play", hasGame ? "game-end" : "dream-end"];
-  say("game-end", real_end && `${ENDS[real_end]} · R begins again`);
-  say("dream-end", dream_end && `${DREAM_ENDS[dream_end]}${real && !real_end ? " · C syncs it" : " · R begins again"}`);
+  const [again, sync] = coarse() ? ["tap Again", "tap Sync"] : ["R begins again", "C syncs it"];
+  say("game-end", real_end && `${ENDS[real_end]} · ${again}`);
+  say("dream-end", dream_end && `${DREAM_ENDS[dream_end]} · ${real && !real_end ? sync : again}`);
   if (header.waiting) say(here, asked);
   $("death-now").textContent = percent(point[FIELDS.indexOf("death")]);
   $("drift-now").textContent = drift === null ? "" : percent(drift);
   $("reward-now").textContent = point[FIELDS.indexOf("dreamt")].toFixed(1);
-  const over = dream_end && (!real || real_end);
-  if (over && player !== "you" && !restart && !header.looking_back) {
-    restart = setTimeout(() => begin({ seed: (header.seed + 1) % 2 ** 31 }), 1000 * SECONDS_TO_WATCH_THE_END);
+  // Where nobody has the keys, the show goes on by itself.
+  const over = dream_end && (!real || real_end) && header.step === header.newest;
+  if (dream_end && player !== "you" && (over || !paused) && !restart) {
+    restart = setTimeout(goOn, 1000 * SECONDS_TO_WATCH_THE_END);
   }
   $("status").textContent = delays.length ? `key to picture ${median(delays.slice(-15))} ms` : `step ${header.step}`;
   Object.assign($("status").dataset, { delays: JSON.stringify(delays), took: header.took });
+}
+
+function goOn() {
+  restart = 0;
+  if (now.player === "you" || !now.dream_end) return;
+  if (hasGame && now.real && !now.real_end) source.send({ type: "sync" });
+  else begin({ seed: (now.seed + 1) % 2 ** 31 });
 }
 
 function showCurves(header) {
@@ -266,7 +275,7 @@ $("record").onclick = () => source.send(now?.recording ? { type: "stop" } : { ty
 $("keep").onclick = () => source.send({ type: "keep" });
 $("reconnect").onclick = () => location.reload();
 $("share").onclick = async () => {
-  writeLink({ ...begun, plays: packRuns(points.map(({ action }) => action)) });
+  writeLink({ ...begun, plays: packRuns(points.filter(({ step }) => step > 0).map(({ action }) => action)) });
   try {
     await navigator.clipboard.writeText(location.href);
     notice("The link is copied: it begins here and plays what was played");
@@ -288,6 +297,11 @@ $("difference-switch").onclick = () => {
 };
 for (const button of $("speeds").children) button.onclick = () => source.send({ type: "speed", value: Number(button.value) });
 for (let world = 1; world <= 8; world++) for (let level = 1; level <= 4; level++) $("stage").add(new Option(`${world}-${level}`));
+
+// Nobody is watching: neither Mario nor the machine need go on.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden && now && !now.paused) source.send({ type: "pause", on: true });
+});
 
 source = openSource(onMessage, gone);
 source.send({ type: "begin", ...begun });
