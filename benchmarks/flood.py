@@ -29,6 +29,8 @@ from mario_world_model.playground.wire import unpack
 
 _BEGIN = {"type": "begin", "start": "1-1", "seed": 1, "temperature": 0.0, "player": "random", "plays": ""}
 _OFFERED = 10_000  # messages a second
+_HANDFUL = 100  # messages offered at once
+_TURN = 5.0  # seconds
 _PATHS = (
     "/../../etc/passwd",
     "/%2e%2e/%2e%2e/etc/passwd",
@@ -50,42 +52,61 @@ def _call(address: str) -> ClientConnection:
     return called
 
 
-def frame_times(address: str, seconds: float) -> dict[str, float]:
-    """Milliseconds between the pictures that a player gets."""
-    times = []
+def frame_times(address: str, rounds: int, rate: Any) -> dict[str, dict[str, float]]:
+    """Milliseconds between the pictures that a player gets, while `rate` changes every few seconds.
+
+    Calm and flooded seconds take turns, so that whatever else this machine does falls on both alike.
+    """
+    between: dict[int, list[float]] = {0: [], _OFFERED: []}
     with _call(address) as client:
         _begin(client)
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            header = unpack(client.recv(timeout=10, decode=False))[0]
-            if header["type"] == "frame":
-                times.append(time.monotonic())
+        for turn in range(2 * rounds):
+            rate.value = (turn % 2) * _OFFERED
+            time.sleep(0.5)
+            until, last = time.monotonic() + _TURN, None
+            while time.monotonic() < until:
+                header = unpack(client.recv(timeout=10, decode=False))[0]
+                if header["type"] != "frame":
+                    continue
                 client.send(json.dumps({"type": "ack", "frame": header["frame"]}))
+                now = time.monotonic()
+                if last is not None:
+                    between[rate.value].append(1e3 * (now - last))
+                last = now
                 if header["paused"]:  # all has ended
                     _begin(client)
-    between = 1e3 * np.diff(times[15:])
-    return {name: round(float(np.percentile(between, share)), 1) for name, share in (("p50", 50), ("p99", 99))}
+                    last = None
+    return {
+        name: {
+            "frames": len(times),
+            **{f"p{share}": round(float(np.percentile(times, share)), 1) for share in (50, 99)},
+        }
+        for name, times in (("calm", between[0]), ("flooded", between[_OFFERED]))
+    }
 
 
 def _begin(client: ClientConnection) -> None:
     client.send(json.dumps(_BEGIN))
 
 
-def _neighbour(address: str, seconds: float, rate: int, offered: Any) -> None:
-    """Play, and offer messages at a fixed rate whatever the server takes of them; come back when it hangs up."""
+def _neighbour(address: str, rate: Any, offered: Any) -> None:
+    """Play, and offer messages at a rate whatever the server takes of them; come back when it hangs up."""
     message = _masked(json.dumps({"type": "keys", "buttons": 1, "count": 1}).encode())
-    begun = time.monotonic()
-    while time.monotonic() - begun < seconds:
+    while rate.value >= 0:
         with contextlib.suppress(ConnectionClosed, OSError), _call(address) as client:
             _begin(client)
             client.socket.setblocking(False)
-            while (passed := time.monotonic() - begun) < seconds:
-                while offered.value < passed * rate:
-                    offered.value += 100
+            last, owed = time.monotonic(), 0.0
+            while rate.value >= 0:
+                now = time.monotonic()
+                owed, last = owed + (now - last) * rate.value, now
+                while owed >= _HANDFUL:
+                    owed -= _HANDFUL
+                    offered.value += _HANDFUL
                     # What does not fit waits in our own buffer: this is what the server makes of a flood.
                     with contextlib.suppress(BlockingIOError):
-                        client.socket.send(message * 100)
-                time.sleep(0.005)
+                        client.socket.send(message * _HANDFUL)
+                time.sleep(0.01)
 
 
 def malformed(address: str, process: int, count: int) -> list[tuple[int, float]]:
@@ -136,22 +157,21 @@ def _megabytes(process: int) -> float:
 
 def main() -> None:
     flags = argparse.ArgumentParser(description=__doc__)
-    flags.add_argument("--seconds", type=float, default=30.0)
+    flags.add_argument("--rounds", type=int, default=12)
     flags.add_argument("--malformed", type=int, default=100_000)
     chosen = flags.parse_args()
     command = [sys.executable, "-m", "mario_world_model", "play", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         address = server.stdout.readline().strip()
-        found: dict[str, Any] = {}
         context = multiprocessing.get_context("spawn")
-        for name, rate in (("calm", 0), ("flooded", _OFFERED), ("calm again", 0)):
-            offered = context.Value("q", 0)
-            neighbour = context.Process(target=_neighbour, args=(address, chosen.seconds + 3, rate, offered))
-            neighbour.start()
-            time.sleep(2)
-            found[name] = {**frame_times(address, chosen.seconds), "offered": offered.value}
-            neighbour.join()
+        rate, offered = context.Value("q", 0), context.Value("q", 0)
+        neighbour = context.Process(target=_neighbour, args=(address, rate, offered))
+        neighbour.start()
+        time.sleep(2)
+        found: dict[str, Any] = {**frame_times(address, chosen.rounds, rate), "offered": offered.value}
+        rate.value = -1
+        neighbour.join()
         found["paths"] = sorted(paths(address, 100))
         found["megabytes"] = malformed(address, server.pid, chosen.malformed)
         server.terminate()

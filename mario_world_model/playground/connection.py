@@ -18,8 +18,8 @@ ENDED: Final = 4005
 _MALFORMED: Final = 1008
 _LONGEST_REASON: Final = 120  # bytes; the protocol allows 123
 
-_MESSAGES_A_SECOND: Final = 240.0
-_BURST: Final = 120.0
+_MESSAGES_A_SECOND: Final = 120.0
+_BURST: Final = 240.0
 _FIRST_WORD: Final = 10.0  # seconds within which a page has to begin
 
 

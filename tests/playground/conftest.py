@@ -34,7 +34,7 @@ class Page:
         self.complaints: list[str] = []
         self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}"))
+        self.page.on("requestfailed", self._check_failure)
         self.page.on("request", self._check_request)
 
     def open(self, link: str = "") -> Page:
@@ -85,6 +85,10 @@ class Page:
             canvas,
         )
         return base64.b64decode(coded)
+
+    def _check_failure(self, request: Any) -> None:
+        if "ERR_ABORTED" not in request.failure:  # so ends what a page leaves behind as it is closed
+            self.complaints.append(f"{request.failure}: {request.url}")
 
     def _check_request(self, request: Any) -> None:
         origin = self.address.split("/?")[0].rstrip("/")
