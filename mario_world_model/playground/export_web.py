@@ -90,7 +90,7 @@ def _write_world(folder: Path, world_model: WorldModel) -> None:
         "welcome": {**welcome(world_model, ["you", "dreamer", "random"], None), "situations": len(starts)},
         "buttons": list(ACTION_SETS[world_model.controls.actions]),
         "latent_size": network.latent_size,
-        "memory_size": network.memory.size,
+        "memory_size": network.initial_memory(1).hidden.shape[1],
         "mixtures": network.config.mixtures,
         "choices": network.choices,
         "reward_bounds": list(world_model.reward_bounds),

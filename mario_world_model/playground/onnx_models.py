@@ -77,7 +77,7 @@ def export_models(world_model: WorldModel, controller: Controllers, folder: Path
     network = world_model.mdn_rnn
     latents = torch.zeros(1, network.latent_size)
     # Two tensors: of one that is given twice the exporter makes one input.
-    hidden, cell = torch.zeros(1, network.memory.size), torch.zeros(1, network.memory.size)
+    hidden, cell = (torch.zeros_like(network.initial_memory(1).hidden) for _ in range(2))
     gumbel = torch.zeros(1, network.config.mixtures, network.choices)
     action = torch.zeros(1, dtype=torch.int64)
     _write(folder / "painter.onnx", Painter(world_model), (latents,), ["latents"], ["picture"])

@@ -15,6 +15,8 @@ import pytest
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser; it is not installed")
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PATIENCE = 60_000
+"""Milliseconds after which something hangs, on however busy a machine."""
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}
 PHONE = {
     "viewport": {"width": 390, "height": 844},
@@ -31,6 +33,7 @@ class Page:
         self.context = context
         self.address = address
         self.page = context.new_page()
+        self.page.set_default_timeout(PATIENCE)
         self.complaints: list[str] = []
         self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -41,7 +44,7 @@ class Page:
         """Load the address with what follows # and wait for the first picture."""
         self.page.goto("about:blank")
         self.page.goto(f"{self.address}#{link}")
-        self.page.wait_for_selector("body[data-step]", timeout=30_000)
+        self.page.wait_for_selector("body[data-step]", timeout=PATIENCE)
         return self
 
     @property
@@ -52,7 +55,12 @@ class Page:
         """Do something that a still page answers with one new picture, and wait for it."""
         before = self.page.get_attribute("body", "data-frame")
         act()
-        self.page.wait_for_selector(f'body:not([data-frame="{before}"])', timeout=10_000)
+        self.page.wait_for_selector(f'body:not([data-frame="{before}"])', timeout=PATIENCE)
+
+    def wait_for_steps(self, count: int) -> None:
+        """Until a page that plays by itself has come so far; a slow one shows few of its steps."""
+        while self.step < count:
+            self.page.wait_for_selector(f'body:not([data-step="{self.step}"])', timeout=PATIENCE)
 
     def press(self, key: str) -> None:
         """Press a key of the page, not of the game, while it stands still."""

@@ -154,7 +154,7 @@ def test_it_is_played_like_the_page_with_a_server(address: str, open_page: OpenP
 def test_it_dreams_by_itself_on_a_phone(address: str, open_page: OpenPage) -> None:
     visitor = open_page(address, **PHONE).open()
     assert visitor.page.evaluate("document.documentElement.scrollWidth") == 390
-    visitor.page.wait_for_selector('body[data-step="10"]', timeout=20_000)
+    visitor.wait_for_steps(10)
     visitor.page.click("#players button:text-is('Chance')")
     visitor.page.wait_for_selector("#players [aria-pressed=true]:text-is('Chance')")
 
@@ -173,7 +173,7 @@ def test_networks_of_another_kind_take_the_place_of_an_earlier_export(
     tmp_path: Path, site: Path, open_page: OpenPage
 ) -> None:
     del site
-    world, output = small_world(memory="grid"), tmp_path / "site"
+    world, output = small_world(joint=False), tmp_path / "site"
     save_world(tmp_path, world)
     output.mkdir()
     for name in ("world.json", "old.js"):

@@ -4,7 +4,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mario_world_model.playground.messages import MESSAGES, MOST_BYTES, MessageError, parse_message
@@ -65,6 +65,7 @@ _PLAIN = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(MESSAGES)), st.lists(_PLAIN, min_size=5, max_size=5), st.booleans())
 def test_no_content_of_a_message_is_more_than_refused(kind: str, values: list[object], whole: bool) -> None:
     fields = list(MESSAGES[kind])[: None if whole else 1]
@@ -73,6 +74,7 @@ def test_no_content_of_a_message_is_more_than_refused(kind: str, values: list[ob
         assert parse_message(json.dumps(message))["type"] == kind
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200) | st.binary(max_size=200))
 def test_no_text_is_more_than_refused(text: str | bytes) -> None:
     with pytest.raises(MessageError):

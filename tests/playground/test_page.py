@@ -32,7 +32,7 @@ def test_keys_move_mario_in_game_and_dream(server: Server, open_page: OpenPage) 
 def test_the_first_key_begins_the_game_and_is_timed(server: Server, open_page: OpenPage) -> None:
     visitor = open_page(server.address).open(START)
     visitor.page.keyboard.press("x")
-    visitor.page.wait_for_selector("#status:text-matches('key to picture [0-9]+ ms')", timeout=10_000)
+    visitor.page.wait_for_selector("#status:text-matches('key to picture [0-9]+ ms')")
     assert visitor.page.text_content("#pause") == "Pause"
     assert not visitor.page.is_visible("#game-end")
 

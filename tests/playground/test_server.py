@@ -22,7 +22,7 @@ BEGIN = {"type": "begin", "start": "1-1", "seed": 1, "temperature": 1.0, "player
 
 def get(server: Server, target: str, **headers: str) -> tuple[int, bytes, dict[str, str]]:
     """A request as it stands: nothing tidies up the path."""
-    connection = http.client.HTTPConnection(server.origin.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(server.origin.removeprefix("http://"), timeout=60)
     connection.putrequest("GET", target, skip_host="Host" in headers)
     for name, value in headers.items():
         connection.putheader(name, value)
@@ -41,7 +41,7 @@ def frames(client: ClientConnection, count: int) -> list[dict[str, Any]]:
     """Headers of the next frames, each acknowledged."""
     found = []
     while len(found) < count:
-        header = unpack(client.recv(timeout=10))[0]  # type: ignore[arg-type]
+        header = unpack(client.recv(timeout=60))[0]  # type: ignore[arg-type]
         if header["type"] == "frame":
             client.send(json.dumps({"type": "ack", "frame": header["frame"]}))
             found.append(header)
@@ -51,7 +51,7 @@ def frames(client: ClientConnection, count: int) -> list[dict[str, Any]]:
 def closed(client: ClientConnection) -> tuple[int, str]:
     """With which code and reason the server hung up."""
     with pytest.raises(ConnectionClosed) as end:
-        for _ in iter(lambda: client.recv(timeout=10), None):
+        for _ in iter(lambda: client.recv(timeout=60), None):
             pass
     close = end.value.rcvd
     assert close is not None
@@ -151,7 +151,7 @@ def test_a_page_that_does_not_answer_gets_no_backlog(server: Server) -> None:
         first = unacknowledged(client)
         assert len(first) == 2
         client.send(json.dumps({"type": "ack", "frame": 2}))
-        newest = unpack(client.recv(timeout=10))[0]  # type: ignore[arg-type]
+        newest = unpack(client.recv(timeout=60))[0]  # type: ignore[arg-type]
         # What happened meanwhile comes in one picture, the latest, with all the points of the curves.
         assert newest["frame"] == 3
         assert newest["step"] > first[-1]["step"] + 5
@@ -213,7 +213,7 @@ def test_broken_frames_close_the_connection_and_nothing_else(server: Server, raw
     with call(server) as client:
         client.socket.sendall(raw)
         with pytest.raises(ConnectionClosed):
-            client.recv(timeout=10)
+            client.recv(timeout=60)
     assert get(server, "/app.js")[0] == 200
 
 
