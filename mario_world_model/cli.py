@@ -22,6 +22,8 @@ COMMANDS = {
     "dream": ("mario_world_model.evaluation.dream_video", "watch a dream, alone or beside the game"),
     "ship": ("mario_world_model.training.ship", "make the small files of an agent, to give away"),
     "ppo": ("mario_world_model.training.ppo_baseline", "train the model-free baseline"),
+    "play": ("mario_world_model.playground.play", "play the dream beside the real game, in a browser"),
+    "export-web": ("mario_world_model.playground.export_web", "make a static page that dreams in the browser"),
     "evaluate": ("mario_world_model.training.evaluate", "play an agent in the real game"),
 }
 

@@ -55,6 +55,16 @@ class PlayConfig:
 
 
 @dataclass(frozen=True)
+class ConsoleConfig:
+    """On what the game is played, where everything else about it is chosen elsewhere."""
+
+    backend: BackendChoice = "auto"
+    """Emulator: stable-retro where it is installed, else nes-py."""
+    rom: Path | None = None
+    """A dump of your own; default: MARIO_ROM, the cache folder, an installed gym-super-mario-bros."""
+
+
+@dataclass(frozen=True)
 class GameConfig(PlayConfig):
     """The game as an agent meets it; the same for collection, evaluation and the baseline."""
 
@@ -557,7 +567,8 @@ class DreamVideoConfig:
     """Watch a controller dream, or the game beside its dream.
 
     Without --dataset the controller plays in the dream and nothing is real. With it, an episode is
-    shown three ways: the game, V's reconstruction, and a dream that is fed the same actions.
+    shown three ways: the game, V's reconstruction, and a dream that is fed the same actions; beside them
+    stands how far the last two differ.
     """
 
     preset: PresetName = "default"
@@ -591,6 +602,65 @@ class DreamVideoConfig:
             _refuse_unless(getattr(self, name) >= 0, self, name, "0 or more")
         _refuse_unless(self.episode is None or self.episode >= 0, self, "episode", "0 or more")
         _refuse_unless(self.steps >= 1, self, "steps", "at least 1")
+
+
+@dataclass(frozen=True)
+class PlaygroundConfig:
+    """Play the real game beside its dream, in a browser.
+
+    Without --vae, --mdnrnn and --controller it is the agent that comes with the package.
+    """
+
+    preset: PresetName = "default"
+    """Set of defaults to start from."""
+    vae: Path | None = None
+    """VAE checkpoint."""
+    mdnrnn: Path | None = None
+    """MDN-RNN checkpoint."""
+    controller: Path | None = None
+    """Controller checkpoint."""
+    ppo: Path | None = None
+    """PPO checkpoint, to let it play too."""
+    dataset: Path | None = None
+    """Data set in whose frames one may begin."""
+    keep: Path = Path("data/demonstrations")
+    """Data set (a folder) to which "keep" adds what was played."""
+    console: OmitArgPrefixes[ConsoleConfig] = field(default_factory=ConsoleConfig)
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 lets a phone in the same network in."""
+    port: int = 8585
+    """Port to listen on; 0: any that is free."""
+    sessions: int = 4
+    """Most people at once; each takes a process with an emulator."""
+    idle_minutes: float = 10.0
+    """A session is closed after this long without a word from its player."""
+
+    def __post_init__(self) -> None:
+        _refuse_unless(0 <= self.port <= 65535, self, "port", "0 to 65535")
+        _refuse_unless(1 <= self.sessions <= 64, self, "sessions", "1 to 64")
+        _refuse_unless(self.idle_minutes > 0, self, "idle_minutes", "a number > 0")
+
+
+@dataclass(frozen=True)
+class ExportWebConfig:
+    """Write a folder that dreams in the visitor's browser, without a server and without the game.
+
+    Without --vae, --mdnrnn and --controller it is the agent that comes with the package. It needs
+    onnx and onnxscript (`pip install onnx onnxscript`), and npm for the runtime.
+    """
+
+    preset: PresetName = "default"
+    """Set of defaults to start from."""
+    vae: Path | None = None
+    """VAE checkpoint."""
+    mdnrnn: Path | None = None
+    """MDN-RNN checkpoint."""
+    controller: Path | None = None
+    """Controller checkpoint."""
+    runtime: Path | None = None
+    """An onnxruntime-web package that is here already: its .tgz; default: npm brings it."""
+    output: Path = Path("site")
+    """Folder to write."""
 
 
 @dataclass(frozen=True)

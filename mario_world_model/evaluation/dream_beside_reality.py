@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mario_world_model.models.mixture import draw_noise
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.rollouts.episode import Episode
-from mario_world_model.utils.video import enlarge, side_by_side
+from mario_world_model.utils.video import difference, enlarge, side_by_side
 
 Frames = NDArray[np.uint8]
 _STRIP_STEPS = (0, 2, 4, 8, 12, 16, 24, 32)
@@ -69,6 +69,7 @@ def filmstrip(world_model: WorldModel, episode: Episode, scale: int = 2) -> Fram
 
 
 def video_frames(comparison: Comparison, scale: int = 4) -> Iterator[Frames]:
-    """Reality, its reconstruction and the dream next to each other, one frame a step."""
-    for trio in zip(comparison.reality, comparison.reconstruction, comparison.dream, strict=True):
-        yield side_by_side([enlarge(frame, scale) for frame in trio], gap=8)
+    """Reality, its reconstruction, the dream and how far the two last differ next to each other, one frame a step."""
+    for reality, seen, dream in zip(comparison.reality, comparison.reconstruction, comparison.dream, strict=True):
+        pictures = (reality, seen, dream, difference(dream, seen))
+        yield side_by_side([enlarge(picture, scale) for picture in pictures], gap=8)

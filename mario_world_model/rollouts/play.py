@@ -48,7 +48,7 @@ def play(
     """
     game = env.unwrapped
     assert isinstance(game, MarioEnv)
-    screen, info = env.reset(seed=stream_seed(seed, index, _GAME_STREAM))
+    screen, info = env.reset(seed=game_seed(seed, index))
     if start is not None:
         screen = game.load_state(start)
     policy.reset(stream(seed, index, _POLICY_STREAM))
@@ -58,3 +58,8 @@ def play(
         yield Moment(screen, game.truth(), info, info["executed_action"], float(reward), terminated)
         if terminated:
             return
+
+
+def game_seed(seed: int, index: int) -> int:
+    """What the game of episode `index` under `seed` is reset with."""
+    return stream_seed(seed, index, _GAME_STREAM)

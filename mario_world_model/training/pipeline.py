@@ -320,7 +320,7 @@ def describe_result(config: RunConfig, result: Result) -> str:
             f"- {result.seconds / 60:.1f} minutes in all",
             "",
             f"Watch it: {config.output / 'agent.mp4'} (the agent in the real game), "
-            f"{config.output / 'dream_beside_reality.mp4'} (real | reconstruction | dream).",
+            f"{config.output / 'dream_beside_reality.mp4'} (real | reconstruction | dream | difference).",
         ]
     )
 

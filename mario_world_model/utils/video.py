@@ -27,6 +27,12 @@ def enlarge(frame: Frame, times: int) -> Frame:
     return frame.repeat(times, axis=0).repeat(times, axis=1)
 
 
+def difference(one: Frame, other: Frame) -> Frame:
+    """Where and how much two pictures differ, black where they agree."""
+    apart: Frame = np.abs(one.astype(np.int16) - other).astype(np.uint8)
+    return apart
+
+
 def side_by_side(frames: list[Frame], gap: int = 4) -> Frame:
     """Frames of one height next to each other, a dark gap between them."""
     space = np.zeros((frames[0].shape[0], gap, 3), dtype=np.uint8)

@@ -49,7 +49,11 @@ def test_a_dream_beside_the_game(tmp_path: Path, capsys: pytest.CaptureFixture[s
     video = tmp_path.parent / f"{tmp_path.name}.mp4"
     command = f"dream --pretrained --dataset {tmp_path} --episode 1 --first 5 --video {video}"
     assert cli.main(command.split()) == 0
-    assert iio.imread(video, plugin="pyav").shape[0] == 16
+    film = iio.imread(video, plugin="pyav")
+    assert film.shape == (16, 256, 4 * 256 + 3 * 8, 3)
+    reconstruction, dream, apart = (film[0, :, left : left + 256].astype(int) for left in (264, 528, 792))
+    assert abs(reconstruction - dream).mean() < 3  # it begins where V sees the game
+    assert apart.mean() < 3
     assert cli.main(command.replace("--first 5", "--first 50").split()) == 2
     assert "expected an episode 1 with more than 50 steps" in capsys.readouterr().err
 

@@ -1,0 +1,1 @@
+"""The page: play the dream beside the real game."""
