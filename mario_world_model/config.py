@@ -186,6 +186,8 @@ class CollectConfig:
     """Add to the data set at --output instead of replacing it."""
     workers: int = 0
     """Emulator processes; 0: one per core."""
+    resume: bool = True
+    """Go on with the interrupted collection of the same settings; --no-resume starts over."""
     seed: int = 0
     """Episode i depends on (seed, i) alone, whatever the number of workers."""
 
@@ -224,6 +226,10 @@ class TrainVAEConfig:
     """auto: CUDA, else Apple MPS, else CPU."""
     logs: Path = Path("logs")
     """Folder for TensorBoard and JSON lines."""
+    save_every: float = 60.0
+    """Seconds between saves of what an interrupted run goes on from; Ctrl-C and SIGTERM save as well."""
+    resume: bool = True
+    """Go on with the interrupted run of the same settings; --no-resume starts over."""
     seed: int = 0
     """Seed of weights, noise and batches."""
 
@@ -284,6 +290,10 @@ class TrainMDNRNNConfig:
     """auto: CUDA, else Apple MPS, else CPU."""
     logs: Path = Path("logs")
     """Folder for TensorBoard and JSON lines."""
+    save_every: float = 60.0
+    """Seconds between saves of what an interrupted run goes on from; Ctrl-C and SIGTERM save as well."""
+    resume: bool = True
+    """Go on with the interrupted run of the same settings; --no-resume starts over."""
     seed: int = 0
     """Seed of weights, posterior samples and batches."""
 
@@ -360,6 +370,10 @@ class TrainControllerConfig:
     """auto: CUDA, else Apple MPS, else CPU."""
     logs: Path = Path("logs")
     """Folder for TensorBoard and JSON lines."""
+    save_every: float = 60.0
+    """Seconds between saves of what an interrupted run goes on from; Ctrl-C and SIGTERM save as well."""
+    resume: bool = True
+    """Go on with the interrupted run of the same settings; --no-resume starts over."""
     seed: int = 0
     """Seed of CMA-ES and of the dreams."""
 
@@ -412,6 +426,10 @@ class PPOConfig:
     """auto: CUDA, else CPU."""
     logs: Path = Path("logs")
     """Folder for TensorBoard."""
+    save_every: float = 60.0
+    """Seconds between saves of what an interrupted run goes on from; Ctrl-C and SIGTERM save as well."""
+    resume: bool = True
+    """Go on with the interrupted run of the same settings; --no-resume starts over."""
     seed: int = 0
     """Seed of weights, games and sampling."""
 
@@ -620,6 +638,8 @@ class RunConfig:
     """Emulator processes; 0: one per core."""
     device: DeviceChoice = "auto"
     """auto: CUDA, else Apple MPS, else CPU."""
+    resume: bool = True
+    """Go on with the interrupted run of the same settings; --no-resume starts over."""
     seed: int = 0
     """Seed of every stage; evaluation starts a million further on."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import pickle
 import warnings
 import zipfile
@@ -53,8 +54,11 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "tensors": {name: tensor.detach().cpu() for name, tensor in checkpoint.tensors.items()},
         "provenance": checkpoint.provenance,
     }
+    # Into memory first: a file that torch opens itself bears its own name inside, and its full disk is a RuntimeError.
+    archive = io.BytesIO()
+    torch.save(content, archive)
     with written_whole(path) as temporary:
-        torch.save(content, temporary)
+        temporary.write_bytes(archive.getbuffer())
 
 
 def load_checkpoint(path: Path, kind: str) -> Checkpoint:

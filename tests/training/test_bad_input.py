@@ -125,5 +125,5 @@ def test_a_folder_that_cannot_be_written(there: Path, capsys: pytest.CaptureFixt
     (there / "file").write_text("in the way")
     assert cli.main(["train-vae", "--preset", "debug", "--dataset", "d.pkl", "--output", "file/v.pt"]) == 2
     said = capsys.readouterr().err
-    assert "file/v.pt.json: cannot be written" in said
+    assert "file/v.pt.lock: cannot be written" in said
     assert said.count("\n") == 1
