@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import threading
+from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from typing import Literal
 
@@ -28,3 +30,17 @@ def use_one_thread() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+
+
+def end_with_parent() -> None:
+    """Called in a worker: whatever it is doing, it ends when its parent does, even by SIGKILL."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    sentinel = parent.sentinel
+
+    def watch() -> None:
+        wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="end with parent").start()
