@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
-import warnings
-import zipfile
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 
 from mario_world_model.errors import InputError
 from mario_world_model.utils.atomic import written_whole
+from mario_world_model.utils.tensor_archive import read_tensors
 
 _FORMAT = "mario-world-model"
 _SCHEMA = 1
@@ -61,43 +60,51 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         temporary.write_bytes(archive.getbuffer())
 
 
+def kind_of(path: Path) -> str | None:
+    """What a file is a checkpoint of; None for anything else."""
+    try:
+        return str(_content(path, "").get("kind"))
+    except InputError:
+        return None
+
+
 def load_checkpoint(path: Path, kind: str) -> Checkpoint:
     """Read a checkpoint of a kind, on the CPU.
 
     Raises InputError when the file is missing, is something else, or holds a number that is not finite.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: expected a {kind} checkpoint, found no such file")
-    try:
-        with warnings.catch_warnings():
-            # torch warns of what makes it refuse a file; the refusal is enough.
-            warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        zipfile.BadZipFile,
-        ValueError,
-        KeyError,
-    ) as error:
-        raise InputError(f"{path}: expected a {kind} checkpoint, found a file that is not one") from error
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise InputError(f"{path}: expected a {kind} checkpoint of this project, found another file")
+    content = _content(path, kind)
     if content.get("schema") != _SCHEMA:
-        raise InputError(f"{path}: expected checkpoint schema {_SCHEMA}, found {content.get('schema')!r}")
+        raise InputError(f"{path}: expected checkpoint schema {_SCHEMA}, found {reprlib.repr(content.get('schema'))}")
     if content.get("kind") != kind:
-        raise InputError(f"{path}: expected a {kind} checkpoint, found a {content.get('kind')} checkpoint")
+        raise InputError(
+            f"{path}: expected a {kind} checkpoint, found a {reprlib.repr(content.get('kind'))[1:-1]} checkpoint"
+        )
     for part in ("tensors", "config", "provenance"):
-        if not isinstance(content.get(part), dict):
-            raise InputError(f"{path}: expected {part} as a dict, found {type(content.get(part)).__name__}")
+        found = content.get(part)
+        if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+            raise InputError(f"{path}: expected {part} as a dict by name, found {type(found).__name__}")
     tensors = content["tensors"]
     for name, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
-            raise InputError(f"{path}: expected a tensor at {name!r}, found {type(tensor).__name__}")
+            raise InputError(f"{path}: expected a tensor at {name!r:.80}, found {type(tensor).__name__}")
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise InputError(f"{path}: expected finite numbers, found others in {name!r}")
+            raise InputError(f"{path}: expected finite numbers, found others in {name!r:.80}")
     return Checkpoint(kind, content["config"], tensors, content["provenance"])
+
+
+def _content(path: Path, kind: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"{path}: expected a {kind} checkpoint, found no such file")
+    try:
+        content = read_tensors(path)
+    except Exception as error:  # bytes that are made to break a parser break it in any way
+        raise InputError(
+            f"{path}: expected a {kind} checkpoint, found a file that is not one ({error!s:.200})"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise InputError(f"{path}: expected a {kind} checkpoint of this project, found another file")
+    return content
 
 
 def widened(tensor: Tensor) -> Tensor:
