@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import reprlib
 from pathlib import Path
 from typing import Any, get_args
 
@@ -162,12 +163,16 @@ def load_agent(vae: Path, mdn_rnn: Path, controller: Path) -> Agent:
     return Agent(world_model, load_controller(controller, world_model, fingerprint))
 
 
+def controls_from_plain(plain: Any, path: Path) -> Controls:
+    """Rebuild what an agent was trained under; raises InputError naming the file."""
+    skip = plain.get("frame_skip") if isinstance(plain, dict) else None
+    if not isinstance(skip, int) or not 1 <= skip <= 60 or plain.get("actions") not in get_args(ActionSet):
+        raise InputError(f"{path}: expected the controls it was trained under, found {reprlib.repr(plain)}")
+    return Controls(plain["actions"], skip, from_plain(ViewConfig, plain.get("view"), str(path)))
+
+
 def _controls(saved: Checkpoint, path: Path) -> Controls:
-    plain = saved.config.get("controls")
-    if not isinstance(plain, dict) or plain.get("actions") not in get_args(ActionSet):
-        raise InputError(f"{path}: expected the controls it was trained under, found {plain!r}")
-    view = from_plain(ViewConfig, plain.get("view"), str(path))
-    return Controls(plain["actions"], int(plain["frame_skip"]), view)
+    return controls_from_plain(saved.config.get("controls"), path)
 
 
 def _require_same_controls(found: Controls, path: Path, expected: Controls, other: Path) -> None:

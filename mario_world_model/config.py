@@ -175,7 +175,9 @@ class CollectConfig:
     """Most agent steps in an episode (the game clock allows 2,400 at frame skip 4)."""
     policy: str = "explore"
     """explore (to the right, actions held, from places that earlier episodes reached), biased (the same,
-    from the start of the level), uniform, right, or a trained agent: controller .pt or PPO .zip."""
+    from the start of the level), uniform, right, or a trained agent: controller .pt, PPO .pt or .zip."""
+    trust: bool = False
+    """Read a stable-baselines3 .zip, part of which runs as code."""
     vae: Path | None = None
     """VAE of a controller given as --policy."""
     mdnrnn: Path | None = None
@@ -403,7 +405,7 @@ class PPOConfig:
     timesteps: int = 1_000_000
     """Agent steps in all."""
     output: Path = Path("checkpoints/ppo_mario")
-    """Checkpoint to write, as <output>.zip."""
+    """Checkpoint to write: <output>.pt, which runs nothing, and <output>.zip for stable-baselines3."""
     environments: int = 8
     """Games played side by side, each in a process of its own."""
     rollout_steps: int = 512
@@ -463,7 +465,9 @@ class EvaluateConfig:
     controller: Path | None = None
     """Controller checkpoint."""
     ppo: Path | None = None
-    """PPO checkpoint: a .zip, or its path without the ending."""
+    """PPO checkpoint: a .pt, a .zip with --trust, or their path without the ending."""
+    trust: bool = False
+    """Read a stable-baselines3 .zip, part of which runs as code."""
     policy: Literal["uniform", "biased", "right", "replay"] | None = None
     """A reference agent instead of a trained one; replay: the actions of the furthest episode of --dataset."""
     dataset: Path | None = None

@@ -95,7 +95,7 @@ def collect(config: CollectConfig) -> Path:
 
 
 def _collect(config: CollectConfig) -> Path:
-    choice = choose_policy(config.policy, config.vae, config.mdnrnn)
+    choice = choose_policy(config.policy, config.vae, config.mdnrnn, config.trust)
     played_with = controls_of(choice, config.game)
     if played_with != (config.game.actions, config.game.frame_skip):
         raise InputError(

@@ -30,7 +30,7 @@ Part = nn.Module | torch.optim.Optimizer | torch.Generator
 Figures = TypeVar("Figures")
 
 # What these are changes nothing that a run makes.
-_IRRELEVANT = {"preset", "workers", "resume", "save_every", "skip_damaged"}
+_IRRELEVANT = {"preset", "workers", "resume", "save_every", "skip_damaged", "trust"}
 
 
 class StageConfig(Protocol):
@@ -131,13 +131,18 @@ class Run:
     def reached(self, step: int, counters: dict[str, Any], arrays: Mapping[str, Tensor] | None = None) -> None:
         """Called between two steps: save when it is time; save and raise `Stopped` when a signal has come."""
         stop = stop_asked()
-        if stop is not None or time.monotonic() - self._last_save >= self._config.save_every:
-            self.save(step, counters, arrays or {})
+        if stop is not None or self.due:
+            self.save(self.state(step, counters, arrays or {}))
         if stop is not None:
             raise stop
 
-    def save(self, step: int, counters: dict[str, Any], arrays: Mapping[str, Tensor]) -> None:
-        """Write the state down as it is now."""
+    @property
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        return time.monotonic() - self._last_save >= self._config.save_every
+
+    def state(self, step: int, counters: dict[str, Any], arrays: Mapping[str, Tensor]) -> Checkpoint:
+        """The state as it is now; tensors are shared with the parts."""
         tensors = {name: tensor for part in self._parts for name, tensor in _taken_apart(part, self._parts[part])}
         tensors |= {f"array.{name}": tensor for name, tensor in arrays.items()}
         tensors["torch.cpu"] = torch.get_rng_state()
@@ -150,8 +155,16 @@ class Run:
             "log": "" if self._tracker is None else str(self._tracker.folder),
             "counters": counters,
         }
-        save_checkpoint(self.file, Checkpoint(self._kind, content, tensors, {}))
+        return Checkpoint(self._kind, content, tensors, {})
+
+    def save(self, state: Checkpoint) -> None:
+        """Write a state down."""
+        save_checkpoint(self.file, state)
         self._last_save = time.monotonic()
+
+    def go_back(self, state: Checkpoint) -> None:
+        """Have `restore` go on from a state of this run."""
+        self._saved = state
 
     def finish(self, figures: object) -> None:
         """The output is written: note the figures, and forget the state."""
