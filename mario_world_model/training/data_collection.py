@@ -264,6 +264,11 @@ class _Partial:
         return first
 
 
+def collection_waits(output: Path) -> bool:
+    """Whether a collection into this data set was broken off."""
+    return (output.with_name(output.name + ".partial") / "collection.json").is_file()
+
+
 def note_of(config: CollectConfig, first: int) -> str:
     """What tells one collection from another: its settings, and the index of its first episode."""
     return json.dumps({"schema": _SCHEMA, "settings": _identity(config), "first": first}, indent=2) + "\n"

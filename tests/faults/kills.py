@@ -47,6 +47,14 @@ STAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         "--starts-per-candidate 8 --horizon 12 --output c.pt",
         ("c.pt", "c.path.pt"),
     ),
+    "ppo": (
+        "ppo --preset debug --device cpu --save-every 0.05 --timesteps 512 --environments 2 --output p",
+        ("p.pt",),
+    ),
+    "run": (
+        "run --preset debug --device cpu --workers 2 --output run",
+        ("run/vae_mario.pt", "run/mdn_rnn_mario.pt", "run/controller_mario.pt", "run/rollouts", "run/agent.json"),
+    ),
 }
 
 
@@ -119,8 +127,9 @@ def run_killed(line: str, folder: Path, longest: float, most: int, luck: random.
 
 
 def digests(folder: Path, names: Sequence[str]) -> list[str]:
-    """SHA-256 of some files."""
-    return [hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names]
+    """SHA-256 of some files, and of all files in some folders."""
+    files = [file for name in names for file in sorted((folder / name).rglob("*")) or [folder / name]]
+    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
 
 
 def killed_stages(stages: Sequence[str], kills: int, seed: int) -> Iterator[Figures]:
