@@ -18,7 +18,7 @@ from mario_world_model.models.controller import Controllers
 from mario_world_model.models.mdn_rnn import MDNRNN
 from mario_world_model.models.vae import VAE
 from mario_world_model.models.world_model import Controls, Starts, WorldModel
-from mario_world_model.utils.checkpoint import Checkpoint, fill_weights, load_checkpoint, save_checkpoint, widened
+from mario_world_model.utils.checkpoint import Checkpoint, build_filled, load_checkpoint, save_checkpoint, widened
 
 Provenance = dict[str, Any]
 
@@ -41,8 +41,8 @@ def save_vae(path: Path, vae: VAE, controls: Controls, provenance: Provenance) -
 def load_vae(path: Path) -> SavedVAE:
     """Read V, in evaluation mode, on the CPU."""
     saved = load_checkpoint(path, "vae")
-    vae = VAE(from_plain(VAEConfig, saved.config.get("vae"), str(path)))
-    fill_weights(vae, saved.tensors, path)
+    config = from_plain(VAEConfig, saved.config.get("vae"), str(path))
+    vae = build_filled(lambda: VAE(config), saved.tensors, path)
     return SavedVAE(vae.eval(), _controls(saved, path), saved.fingerprint)
 
 
@@ -84,11 +84,11 @@ def load_world_model(vae_path: Path, mdn_rnn_path: Path) -> tuple[WorldModel, st
             f"({saved_vae.fingerprint[:12]}), found one trained on another VAE's ({str(saved.config.get('vae'))[:12]})"
         )
     config = from_plain(MDNRNNConfig, saved.config.get("mdn_rnn"), str(mdn_rnn_path))
-    network = MDNRNN(config, own_size, len(ACTION_SETS[controls.actions]))
     weights = {
         name.removeprefix("network."): tensor for name, tensor in saved.tensors.items() if name.startswith("network.")
     }
-    fill_weights(network, weights, mdn_rnn_path)
+    actions = len(ACTION_SETS[controls.actions])
+    network = build_filled(lambda: MDNRNN(config, own_size, actions), weights, mdn_rnn_path)
     world_model = WorldModel(
         vae=saved_vae.vae,
         mdn_rnn=network.eval(),
@@ -143,7 +143,7 @@ def load_controllers(path: Path, world_model: WorldModel, mdn_rnn_fingerprint: s
             )
     bound = saved.config.get("bound")
     if not isinstance(bound, float) or not 0.0 <= bound < math.inf:
-        raise InputError(f"{path}: bound: expected a number ≥ 0, found {bound!r}")
+        raise InputError(f"{path}: bound: expected a number ≥ 0, found {reprlib.repr(bound)}")
     assert weight is not None
     assert bias is not None
     return Controllers(weight, bias, bound)
@@ -188,9 +188,16 @@ def _starts(saved: Checkpoint, latent_size: int, actions: int, path: Path) -> St
     latents, played, lengths = parts
     if latents is None or played is None or lengths is None:
         raise InputError(f"{path}: expected start states for dreams, found none")
-    count, warmup = len(lengths), played.shape[-1]
-    fit = latents.shape == (count, warmup + 1, latent_size) and played.shape == (count, warmup) and count > 0
-    if not fit or int(played.min()) < 0 or int(played.max()) >= actions or int(lengths.max()) > warmup:
+    count, warmup = lengths.numel(), played.shape[-1] if played.ndim else 0
+    fit = (
+        latents.shape == (count, warmup + 1, latent_size)
+        and played.shape == (count, warmup)
+        and lengths.shape == (count,)
+        and min(count, warmup) > 0
+        and latents.is_floating_point()
+        and played.dtype == lengths.dtype == torch.int64
+    )
+    if not fit or not _within(played, 0, actions - 1) or not _within(lengths, 0, warmup):
         raise InputError(
             f"{path}: expected start states (N, W+1, {latent_size}) with actions 0 to {actions - 1}, "
             f"found {tuple(latents.shape)} with actions {tuple(played.shape)}"
@@ -198,8 +205,17 @@ def _starts(saved: Checkpoint, latent_size: int, actions: int, path: Path) -> St
     return Starts(latents.float(), played, lengths)
 
 
+def _within(numbers: torch.Tensor, low: int, high: int) -> bool:
+    return low <= int(numbers.min()) and int(numbers.max()) <= high
+
+
 def _reward_bounds(saved: Checkpoint, path: Path) -> tuple[float, float]:
     bounds = saved.config.get("reward_bounds")
-    if not isinstance(bounds, list) or len(bounds) != 2 or not bounds[0] <= bounds[1]:
-        raise InputError(f"{path}: expected reward_bounds [low, high], found {bounds!r}")
+    if (
+        not isinstance(bounds, list)
+        or len(bounds) != 2
+        or not all(isinstance(one, float) for one in bounds)
+        or not -1e6 <= bounds[0] <= bounds[1] <= 1e6
+    ):
+        raise InputError(f"{path}: expected reward_bounds [low, high], found {reprlib.repr(bounds)}")
     return float(bounds[0]), float(bounds[1])

@@ -8,9 +8,11 @@ work starts.
 from __future__ import annotations
 
 import dataclasses
+import math
+import reprlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from tyro.conf import OmitArgPrefixes, Suppress
 
@@ -120,7 +122,8 @@ class VAEConfig:
 
     def __post_init__(self) -> None:
         _refuse_unless(1 <= self.latent_size <= 4096, self, "latent_size", "1 to 4096")
-        _refuse_unless(len(self.widths) == 3 and min(self.widths) >= 1, self, "widths", "three positive numbers")
+        fit = len(self.widths) == 3 and min(self.widths) >= 1 and max(self.widths) <= 4096
+        _refuse_unless(fit, self, "widths", "three numbers from 1 to 4096")
         _refuse_unless(self.beta >= 0, self, "beta", "a number ≥ 0")
         _refuse_unless(self.free_nats >= 0, self, "free_nats", "a number ≥ 0")
         if self.architecture == "grid":
@@ -208,6 +211,8 @@ class TrainVAEConfig:
     """Set of defaults to start from."""
     dataset: Path = Path("data/mario_rollouts.pkl")
     """Data set from data_collection."""
+    skip_damaged: bool = False
+    """Leave out episodes that are damaged, each named; otherwise the first one ends the command."""
     output: Path = Path("checkpoints/vae_mario.pt")
     """Checkpoint to write."""
     model: OmitArgPrefixes[VAEConfig] = field(default_factory=VAEConfig)
@@ -250,6 +255,8 @@ class TrainMDNRNNConfig:
     """Set of defaults to start from."""
     dataset: Path = Path("data/mario_rollouts.pkl")
     """Data set from data_collection."""
+    skip_damaged: bool = False
+    """Leave out episodes that are damaged, each named; otherwise the first one ends the command."""
     vae: Path = Path("checkpoints/vae_mario.pt")
     """VAE that turns its frames into latents."""
     output: Path = Path("checkpoints/mdn_rnn_mario.pt")
@@ -511,6 +518,8 @@ class ProbeConfig:
     """MDN-RNN of the world model."""
     dataset: Path = Path("data/mario_rollouts.pkl")
     """Data set it was trained on."""
+    skip_damaged: bool = False
+    """Leave out episodes that are damaged, each named; otherwise the first one ends the command."""
     own: Path | None = None
     """Data set nothing was trained on, such as episodes of the present controller, to judge by instead."""
     controller: Path | None = None
@@ -776,20 +785,36 @@ def from_plain(config_class: type[Config], plain: Any, where: str) -> Config:
     Raises InputError when a field is unknown or its value has the wrong type; `where` names the file.
     """
     if not isinstance(plain, dict):
-        raise InputError(f"{where}: expected the fields of {config_class.__name__}, found {plain!r}")
+        raise InputError(f"{where}: expected the fields of {config_class.__name__}, found {reprlib.repr(plain)}")
     defaults = config_class()
+    types = get_type_hints(config_class)
     values: Overrides = {}
     for name, value in plain.items():
-        default = getattr(defaults, name, None)
-        if not hasattr(defaults, name):
-            raise InputError(f"{where}: {config_class.__name__} has no field {name!r}")
+        default = getattr(defaults, name, None) if isinstance(name, str) else None
+        if name not in types:
+            raise InputError(f"{where}: {config_class.__name__} has no field {reprlib.repr(name)}")
         if isinstance(default, tuple) and isinstance(value, list):
             value = tuple(value)
         elif isinstance(default, float) and isinstance(value, int):
             value = float(value)
-        if default is not None and type(value) is not type(default):
+        if default is not None and not _alike(value, default):
             raise InputError(
-                f"{where}: {config_class.__name__}.{name}: expected {type(default).__name__}, found {value!r}"
+                f"{where}: {config_class.__name__}.{name}: expected {type(default).__name__}, "
+                f"found {reprlib.repr(value)}"
+            )
+        if get_origin(types[name]) is Literal and value not in get_args(types[name]):
+            raise InputError(
+                f"{where}: {config_class.__name__}.{name}: expected one of {get_args(types[name])}, "
+                f"found {reprlib.repr(value)}"
             )
         values[name] = value
     return config_class(**values)
+
+
+def _alike(value: Any, default: Any) -> bool:
+    """Whether a value that was read can stand where a default stands: of its type, and a finite number if it is one."""
+    if type(value) is not type(default):
+        return False
+    if isinstance(default, tuple):
+        return all(type(one) is type(default[0]) for one in value)
+    return not isinstance(value, float) or math.isfinite(value)

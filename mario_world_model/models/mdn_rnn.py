@@ -21,6 +21,8 @@ ENDINGS = 2
 _LOG_SIGMA_BOUNDS = (-5.0, 1.5)
 # Raw means outside this range arise only from inputs far off the data; bounding them keeps squares finite.
 _MEAN_BOUND = 1e3
+# The same for latents: beyond it products with the weights overflow, and infinities of both signs add up to no number.
+_LATENT_BOUND = 1e6
 # Logit of the gate before training: most of a picture stays as it is for a step.
 _FIRST_GATE = 2.0
 
@@ -87,7 +89,7 @@ class MDNRNN(nn.Module):
 
         Returns the hidden states (B, T, S) and the memory after the last step.
         """
-        after: tuple[Tensor, Memory] = self.memory(latents, actions, memory)
+        after: tuple[Tensor, Memory] = self.memory(latents.clamp(-_LATENT_BOUND, _LATENT_BOUND), actions, memory)
         return after
 
     def predict(self, hidden: Tensor, latents: Tensor) -> Prediction:
@@ -136,6 +138,7 @@ class MDNRNN(nn.Module):
         Noise that a dream has put into a latent stays there for good when changes are predicted, and
         adds up step by step; a gate below 1 lets it fade, as the gain of a Kalman filter does.
         """
+        latents = latents.clamp(-_LATENT_BOUND, _LATENT_BOUND)
         if self.gate_head is not None:
             return torch.sigmoid(self.gate_head(hidden) + _FIRST_GATE) * latents
         return latents if self.config.anchor == "present" else None

@@ -21,7 +21,7 @@ from mario_world_model.config import GameConfig, ViewConfig, from_plain, to_plai
 from mario_world_model.emulation.actions import ACTION_SETS
 from mario_world_model.errors import InputError
 from mario_world_model.models.world_model import Controls
-from mario_world_model.utils.checkpoint import Checkpoint, fill_weights, load_checkpoint, save_checkpoint
+from mario_world_model.utils.checkpoint import Checkpoint, build_filled, load_checkpoint, save_checkpoint
 from mario_world_model.utils.preprocessing import View, view_shape
 
 _KIND = "ppo"
@@ -90,10 +90,9 @@ def _load_plain(file: Path) -> PPOPolicy:
     seen = gymnasium.spaces.Box(0, 255, (channels, height, width), np.uint8)
     choices = gymnasium.spaces.Discrete(len(ACTION_SETS[controls.actions]))
     try:
-        policy = ActorCriticCnnPolicy(seen, choices, lambda _: 0.0)
+        policy = build_filled(lambda: ActorCriticCnnPolicy(seen, choices, lambda _: 0.0), saved.tensors, file)
     except (AssertionError, RuntimeError) as error:  # a picture too small for its convolutions
         raise InputError(f"{file}: expected views that fit the network, found {view_shape(controls.view)}") from error
-    fill_weights(policy, saved.tensors, file)
     return PPOPolicy(policy.eval(), controls)
 
 

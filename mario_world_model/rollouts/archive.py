@@ -65,5 +65,5 @@ def read_archive(path: Path) -> tuple[Archive, int]:
             raise InputError(f"{path}: expected an archive of schema {_SCHEMA}, found {metadata.get('schema')!r}")
         cells = {tuple(json.loads(key)): file.get_tensor(key).tobytes() for key in file.keys()}  # noqa: SIM118
         return Archive(cells), int(metadata["episodes"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: expected the archive of an exploration, found a damaged file ({error})") from error

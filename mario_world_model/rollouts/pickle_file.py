@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pickle
 import reprlib
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mario_world_model.errors import InputError
-from mario_world_model.rollouts.episode import SCHEMA, Episode, check_episode, info_from_plain
+from mario_world_model.rollouts.episode import SCHEMA, Episode, check_content, check_episode, info_from_plain
 from mario_world_model.utils.atomic import written_whole
 from mario_world_model.utils.plain_pickle import RefusedError, read_plain_pickle
 
@@ -85,8 +86,8 @@ def write_pickle(path: Path, episodes: Iterable[Episode]) -> None:
         pickler.dump({"kind": _KIND, "schema": SCHEMA, "episodes": _Stream(map(_to_plain, episodes))})
 
 
-def read_pickle(path: Path) -> list[Episode]:
-    """Read a data set into memory.
+def read_pickle(path: Path) -> list[Callable[[], Episode]]:
+    """Read a data set into memory; each of these gives one of its episodes, or raises InputError if it is damaged.
 
     Raises InputError when the file is damaged, is something else, or names code to run.
     """
@@ -101,7 +102,10 @@ def read_pickle(path: Path) -> list[Episode]:
         raise InputError(f"{path}: expected a pickled data set of this project, found another pickle")
     if content.get("schema") != SCHEMA or not isinstance(content.get("episodes"), list):
         raise InputError(f"{path}: expected data-set schema {SCHEMA}, found {reprlib.repr(content.get('schema'))}")
-    return [_from_plain(plain, f"{path}, episode {number}") for number, plain in enumerate(content["episodes"])]
+    return [
+        functools.partial(_from_plain, plain, f"{path}, episode {number}")
+        for number, plain in enumerate(content["episodes"])
+    ]
 
 
 def _to_plain(episode: Episode) -> dict[str, Any]:
@@ -122,4 +126,4 @@ def _from_plain(plain: Any, where: str) -> Episode:
         truth=plain["truth"].itself,
         info=info_from_plain(plain.get("info"), where),
     )
-    return check_episode(episode, where)
+    return check_content(check_episode(episode, where), where)

@@ -70,7 +70,10 @@ class Journal:
             assert not isinstance(given, type)
             stages[name] = {"figures": dataclasses.asdict(given), "seconds": time.monotonic() - begun}
             self._write()
-        return figures(**stages[name]["figures"])
+        try:
+            return figures(**stages[name]["figures"])
+        except TypeError as error:
+            raise _damaged(self._file) from error
 
     def finish(self) -> None:
         """Note that there is nothing left to do."""
@@ -84,8 +87,15 @@ class Journal:
     def _read(self) -> dict[str, Any]:
         try:
             found: dict[str, Any] = json.loads(self._file.read_text())
-            if found["schema"] == _SCHEMA and isinstance(found["settings"], dict) and isinstance(found["stages"], dict):
+            for stage in found["stages"].values():
+                if type(stage["seconds"]) is not float or not isinstance(stage["figures"], dict):
+                    raise ValueError(stage)
+            if found["schema"] == _SCHEMA and isinstance(found["settings"], dict) and type(found["finished"]) is bool:
                 return found
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             pass
-        raise InputError(f"{self._file}: expected the journal of a run, found a damaged one; --no-resume starts over")
+        raise _damaged(self._file)
+
+
+def _damaged(file: Path) -> InputError:
+    return InputError(f"{file}: expected the journal of a run, found a damaged one; --no-resume starts over")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import reprlib
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -192,15 +193,17 @@ class Run:
 
     def _refuse_others(self, found: dict[str, Any]) -> None:
         """Refuse to go on under settings or with inputs that are not those of the interrupted run."""
-        if not {"settings", "inputs", "step", "log", "counters"} <= set(found):
+        parts = {"settings": dict, "inputs": dict, "step": int, "log": str, "counters": dict}
+        if any(not isinstance(found.get(name), kind) for name, kind in parts.items()):
             raise damaged(self.file)
         for name, here, there in (
             *_differences(self._settings, found["settings"]),
             *_differences(self._inputs, found["inputs"]),
         ):
             raise InputError(
-                f"{self.file}: expected the interrupted run of this command, found one with another {name} ({there}, "
-                f"here {here}); go on with its flags, or start over with --no-resume"
+                f"{self.file}: expected the interrupted run of this command, found one with another {name} "
+                f"({reprlib.repr(there)}, here {reprlib.repr(here)}); go on with its flags, or start over with "
+                "--no-resume"
             )
 
     def _finished_before(self) -> dict[str, Any] | None:
@@ -209,8 +212,7 @@ class Run:
             record = json.loads(config_file(self._config.output).read_text())["finished"]
             same = record["settings"] == self._settings and record["inputs"] == self._inputs
             if same and record["sha256"] == file_sha256(self._config.output):
-                figures: dict[str, Any] = record["figures"]
-                return figures
+                return dict(record["figures"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             pass  # there is no record of one
         return None
@@ -274,6 +276,10 @@ def _put_back(part: Part, tensors: dict[str, Tensor], name: str, file: Path) -> 
             for key, tensor in own.items():
                 index, entry = key.split(".")
                 state.setdefault(int(index), {})[entry] = tensor
+            weights = [weight for group in part.param_groups for weight in group["params"]]
+            for number, entries in state.items():
+                if any(one.ndim and one.shape != weights[number].shape for one in entries.values()):
+                    raise ValueError(f"{name}.{number}")
             part.load_state_dict({"state": state, "param_groups": part.state_dict()["param_groups"]})
-    except (KeyError, ValueError, RuntimeError, TypeError) as error:
+    except (KeyError, ValueError, IndexError, RuntimeError, TypeError) as error:
         raise damaged(file) from error

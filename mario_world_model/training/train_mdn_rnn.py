@@ -62,7 +62,7 @@ class MDNRNNFigures:
 def train_mdn_rnn(config: TrainMDNRNNConfig) -> MDNRNNFigures:
     """Train M and write its checkpoint; goes on where an interrupted training stopped."""
     device = choose_device(config.device)
-    dataset = open_dataset(config.dataset)
+    dataset = open_dataset(config.dataset, config.skip_damaged)
     saved_vae = load_vae(config.vae)
     if saved_vae.controls != dataset.controls:
         raise InputError(f"{config.vae}: expected a VAE for {dataset.controls}, found one for {saved_vae.controls}")

@@ -52,7 +52,7 @@ class VAEFigures:
 def train_vae(config: TrainVAEConfig) -> VAEFigures:
     """Train V and write its checkpoint; goes on where an interrupted training stopped."""
     device = choose_device(config.device)
-    dataset = open_dataset(config.dataset)
+    dataset = open_dataset(config.dataset, config.skip_damaged)
     with Run("VAE", config, {"dataset": dataset.fingerprint, "init": config.init}) as run:
         return run.finished(VAEFigures) or _train(config, dataset, device, run)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import reprlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 from mario_world_model.errors import InputError
 from mario_world_model.utils.atomic import written_whole
 from mario_world_model.utils.tensor_archive import read_tensors
+
+Network = TypeVar("Network", bound=nn.Module)
 
 _FORMAT = "mario-world-model"
 _SCHEMA = 1
@@ -112,8 +115,23 @@ def widened(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype == torch.float16 else tensor
 
 
+def build_filled(build: Callable[[], Network], tensors: dict[str, Tensor], path: Path) -> Network:
+    """A network with the weights of a file, which is first held against the network's shape alone.
+
+    A configuration may ask for a network larger than any memory; only one that fits the tensors is made.
+    """
+    with torch.device("meta"):
+        fill_weights(build(), tensors, path)
+    network = build()
+    fill_weights(network, tensors, path)
+    return network
+
+
 def fill_weights(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    """Copy tensors into a network; names, shapes and dtypes must be the network's own, or half its precision."""
+    """Copy tensors into a network; names, shapes and dtypes must be the network's own, or half its precision.
+
+    A network on the meta device, which has shapes and nothing else, is only compared.
+    """
     tensors = {name: widened(tensor) for name, tensor in tensors.items()}
     expected = network.state_dict()
     for name, own in expected.items():
@@ -127,4 +145,5 @@ def fill_weights(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> 
     unknown = sorted(set(tensors) - set(expected))
     if unknown:
         raise InputError(f"{path}: found a tensor {unknown[0]!r} that the network does not have")
-    network.load_state_dict(tensors)
+    if not any(own.is_meta for own in expected.values()):
+        network.load_state_dict(tensors)
