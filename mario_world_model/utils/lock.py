@@ -38,14 +38,12 @@ def sole_writer(output: Path) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _open_locked(path)
+        owner = _sign(descriptor)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    if owner:
+        print(f"{path}: left by process {owner}, which has ended; taken over", file=sys.stderr)
     try:
-        owner = os.read(descriptor, 32).decode(errors="replace").strip()
-        if owner:
-            print(f"{path}: left by process {owner}, which has ended; taken over", file=sys.stderr)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0) if hasattr(os, "pwrite") else None
         _remove_leftovers(output)
         yield
     finally:
@@ -70,6 +68,15 @@ def _open_locked(path: Path) -> int:
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor
         os.close(descriptor)
+
+
+def _sign(descriptor: int) -> str:
+    """Write this process's id into a lock; returns the former owner's, if it did not give the lock back."""
+    owner = os.read(descriptor, 32).decode(errors="replace").strip()
+    os.ftruncate(descriptor, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return owner
 
 
 def _remove_leftovers(output: Path) -> None:

@@ -62,9 +62,8 @@ class Tracker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            with self._one_line_faults():
-                self._lines.close()
-                self._writer.close()
+            with self._one_line_faults(), contextlib.closing(self._writer), contextlib.closing(self._lines):
+                pass
         except InputError:
             if kind is None:  # else it would hide what went wrong first
                 raise
