@@ -31,7 +31,7 @@ _SMALL = "--preset debug --device cpu --save-every 0.05"
 STAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     # name: the command, and the outputs that must be the same; all commands run in one folder in this order.
     "collect": (
-        "collect --policy explore --episodes 70 --max-steps 30 --workers 2 --output rollouts.pkl",
+        "collect --policy explore --episodes 40 --max-steps 20 --workers 2 --output rollouts.pkl",
         ("rollouts.pkl",),
     ),
     "train-vae": (
@@ -39,11 +39,11 @@ STAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("v.pt",),
     ),
     "train-mdn-rnn": (
-        f"train-mdn-rnn {_SMALL} --dataset rollouts.pkl --vae v.pt --epochs 12 --output m.pt",
+        f"train-mdn-rnn {_SMALL} --dataset rollouts.pkl --vae v.pt --epochs 8 --output m.pt",
         ("m.pt",),
     ),
     "train-controller": (
-        f"train-controller {_SMALL} --vae v.pt --mdnrnn m.pt --iterations 60 --population-size 8 "
+        f"train-controller {_SMALL} --vae v.pt --mdnrnn m.pt --iterations 40 --population-size 8 "
         "--starts-per-candidate 8 --horizon 12 --output c.pt",
         ("c.pt", "c.path.pt"),
     ),
@@ -66,12 +66,14 @@ class Figures:
     kills: int = 0
     finished: int = 0
     different: int = 0
+    orphans: int = 0
+    """Processes that lived five seconds longer than the killed one that had started them."""
     seconds: float = 0.0
 
     def __str__(self) -> str:
         return (
             f"{self.stage}: {self.kills} kills in {self.finished} runs, {self.different} with other bytes than "
-            f"the undisturbed run ({self.seconds:.0f} s)"
+            f"the undisturbed run, {self.orphans} orphans ({self.seconds:.0f} s)"
         )
 
 
@@ -109,21 +111,40 @@ def run(line: str, folder: Path) -> float:
     return time.monotonic() - begun
 
 
-def run_killed(line: str, folder: Path, longest: float, most: int, luck: random.Random) -> int:
-    """Run a command that is killed after at most `longest` seconds, `most` times; how often it was."""
-    kills = 0
+def run_killed(line: str, folder: Path, longest: float, figures: Figures, most: int, luck: random.Random) -> None:
+    """Run a command that is killed after at most `longest` seconds, until `most` kills have come together."""
     while True:
         process = start(line, folder)
-        if kills < most:
+        if figures.kills < most:
             time.sleep(luck.uniform(0.0, longest))
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         status = wait(process)
         if status == 0:
-            return kills
+            return
         if status != -signal.SIGKILL:
             raise RuntimeError(f"{line}: status {status}: {(folder / 'said.txt').read_text()}")
-        kills += 1
+        figures.kills += 1
+        figures.orphans += len(survivors(process))
+
+
+def survivors(group: int) -> list[str]:
+    """Processes that a killed one has left after five seconds."""
+    until = time.monotonic() + 5.0
+    while (left := members(group)) and time.monotonic() < until:
+        time.sleep(0.05)
+    return left
+
+
+def members(group: int) -> list[str]:
+    """Processes of a process group that are not dead yet."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, owner = stat.read_text().rpartition(")")[2].split()[:3]
+            if owner == str(group) and state != "Z":
+                found.append(stat.parent.name)
+    return found
 
 
 def digests(folder: Path, names: Sequence[str]) -> list[str]:
@@ -152,7 +173,7 @@ def killed_stages(stages: Sequence[str], kills: int, seed: int) -> Iterator[Figu
                 disturbed = Path(temporary) / "disturbed"
                 shutil.copytree(before, disturbed)
                 longest = max(0.3, took * luck.choice((0.1, 0.3, 1.0)))
-                figures.kills += run_killed(line, disturbed, longest, kills - figures.kills, luck)
+                run_killed(line, disturbed, longest, figures, kills, luck)
                 figures.finished += 1
                 figures.different += digests(disturbed, outputs) != digests(sound, outputs)
                 shutil.rmtree(disturbed)
@@ -161,7 +182,7 @@ def killed_stages(stages: Sequence[str], kills: int, seed: int) -> Iterator[Figu
 
 
 def main() -> int:
-    """The command line; the exit status is 1 where a run ended in other bytes."""
+    """The command line; the exit status is 1 where a run ended in other bytes or left a process behind."""
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("--kills", type=int, default=200, help="a stage")
     flags.add_argument("--stages", nargs="+", default=list(STAGES), choices=list(STAGES))
@@ -170,7 +191,7 @@ def main() -> int:
     wrong = 0
     for figures in killed_stages(options.stages, options.kills, options.seed):
         print(figures, flush=True)
-        wrong += figures.different
+        wrong += figures.different + figures.orphans
     return int(wrong > 0)
 
 
