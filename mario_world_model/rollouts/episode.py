@@ -144,7 +144,7 @@ def _as_tuple(value: Any) -> Any:
 
 def check_episode(episode: Episode, where: str) -> Episode:
     """Refuse an episode whose arrays do not fit together; returns it otherwise."""
-    steps = len(episode.actions)
+    steps = episode.actions.size  # which has a length only if it has a dimension
     expected: dict[str, tuple[tuple[int, ...], str]] = {
         "frames": ((steps + 1, 64, 64, 3), "uint8"),
         "actions": ((steps,), "uint8"),

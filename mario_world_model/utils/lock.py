@@ -38,7 +38,11 @@ def sole_writer(output: Path) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _open_locked(path)
-        owner = _sign(descriptor)
+        try:
+            owner = _sign(descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
     if owner:

@@ -25,7 +25,9 @@ Result = TypeVar("Result")
 SILENCE = 120.0
 """Seconds without a sign of life after which a worker counts as hung; a step of the game takes milliseconds."""
 
-_ATTEMPTS = 4  # times that a task may cost its worker's life before the fault is taken to lie in the task
+ATTEMPTS = 4
+"""Times that a task may cost its worker's life before the fault is taken to lie in the task."""
+
 _BEAT = 1.0  # seconds between signs of life
 _POLL = 0.5  # seconds between looks at the silent
 
@@ -79,7 +81,7 @@ class WorkerPool:
                     except _LostError as loss:
                         self._remove(worker)
                         losses[index] += 1
-                        if losses[index] == _ATTEMPTS:
+                        if losses[index] == ATTEMPTS:
                             raise loss.cause from None
                         print(f"{loss}; its task is run again", file=sys.stderr)
                         waiting.appendleft(index)
@@ -115,7 +117,7 @@ class _LostError(Exception):
 
     def __init__(self, what: str, cause: BaseException | None = None) -> None:
         super().__init__(what)
-        self.cause = cause or InputError(f"{what}, {_ATTEMPTS} times with the same task")
+        self.cause = cause or InputError(f"{what}, {ATTEMPTS} times with the same task")
 
 
 class _Worker:

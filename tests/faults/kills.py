@@ -48,7 +48,7 @@ STAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("c.pt", "c.path.pt"),
     ),
     "ppo": (
-        "ppo --preset debug --device cpu --save-every 0.05 --timesteps 512 --environments 2 --output p",
+        "ppo --preset debug --device cpu --save-every 0.05 --timesteps 256 --environments 2 --output p",
         ("p.pt",),
     ),
     "run": (
