@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from multiprocessing.connection import wait
@@ -13,16 +14,16 @@ from typing import Literal
 
 def start_method() -> Literal["forkserver", "spawn"]:
     """Never fork: a forked child inherits torch's locked thread pools and the parent's emulator."""
-    return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return "spawn"
+    # The server imports what every worker needs once; each worker after that starts at once.
+    multiprocessing.set_forkserver_preload(["mario_world_model.utils.mortal", "mario_world_model.policies.choice"])
+    return "forkserver"
 
 
 def worker_context() -> BaseContext:
     """The multiprocessing context for `start_method`."""
-    context = multiprocessing.get_context(start_method())
-    if start_method() == "forkserver":
-        # The server imports what every worker needs once; each pool after that starts at once.
-        context.set_forkserver_preload(["mario_world_model.policies.choice"])
-    return context
+    return multiprocessing.get_context(start_method())
 
 
 def use_one_thread() -> None:
@@ -38,6 +39,8 @@ def end_with_parent() -> None:
     if parent is None:
         return
     sentinel = parent.sentinel
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)  # what `utils.mortal` set for the time until now
 
     def watch() -> None:
         wait([sentinel])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,7 @@ class Tracker:
             self.folder, step = earlier
         else:
             self.folder = _new_folder(logs / stage)
+        self._hook, threading.excepthook = threading.excepthook, self._unless_reported
         with self._one_line_faults():
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "config.json").write_text(json.dumps(to_plain(config), indent=2) + "\n")
@@ -61,12 +63,18 @@ class Tracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        threading.excepthook = self._hook
         try:
             with self._one_line_faults(), contextlib.closing(self._writer), contextlib.closing(self._lines):
                 pass
         except InputError:
             if kind is None:  # else it would hide what went wrong first
                 raise
+
+    def _unless_reported(self, fault: threading.ExceptHookArgs) -> None:
+        """TensorBoard writes in a thread of its own, and says what failed there at our next call: once is enough."""
+        if not issubclass(fault.exc_type, OSError):
+            self._hook(fault)
 
     @contextlib.contextmanager
     def _one_line_faults(self) -> Iterator[None]:
