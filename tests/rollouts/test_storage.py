@@ -170,3 +170,11 @@ def test_what_an_episode_says_of_itself_is_checked(tmp_path: Path) -> None:
         write_pickle(tmp_path / "d.pkl", [with_info(made_up_episode(), **changes)])
         with pytest.raises(InputError, match=says):
             open_dataset(tmp_path / "d.pkl")
+
+
+def test_actions_without_a_dimension_are_refused(tmp_path: Path) -> None:
+    episode = made_up_episode(steps=1)
+    broken = Episode(episode.frames, episode.actions.reshape(()), episode.rewards, episode.truth, episode.info)
+    write_pickle(tmp_path / "d.pkl", [broken])
+    with pytest.raises(InputError, match=r"actions: expected uint8 \(1,\), found uint8 \(\)"):
+        open_dataset(tmp_path / "d.pkl")
