@@ -28,6 +28,7 @@ SILENCE = 120.0
 ATTEMPTS = 4
 """Times that a task may cost its worker's life before the fault is taken to lie in the task."""
 
+BEGINNING = 120.0  # seconds that a worker may take to start and to take up its task
 _BEAT = 1.0  # seconds between signs of life
 _POLL = 0.5  # seconds between looks at the silent
 
@@ -128,13 +129,13 @@ class _Worker:
         self.connection: Connection
         self.connection, theirs = context.Pipe()
         self.task: int | None = None
-        self._heard = time.monotonic()
+        self._heard, self._at_work = time.monotonic(), False
         self._process: BaseProcess = context.Process(target=_serve, args=(theirs,), daemon=True)  # type: ignore[attr-defined]
         self._process.start()
         theirs.close()
 
     def begin(self, index: int, function: Callable[[Any], object], tasks: Sequence[object]) -> None:
-        self.task, self._heard = index, time.monotonic()
+        self.task, self._heard, self._at_work = index, time.monotonic(), False
         with contextlib.suppress(OSError):  # it has died while it was idle; `outcome` will find that out
             self.connection.send((function, tasks[index]))
 
@@ -142,7 +143,7 @@ class _Worker:
         """What its task returned, once it has; raises _LostError, or the task's InputError."""
         try:
             while self.connection.poll():
-                self._heard = time.monotonic()
+                self._heard, self._at_work = time.monotonic(), True
                 message = self.connection.recv()
                 if message is not None:
                     return self._judged(*message)
@@ -150,7 +151,7 @@ class _Worker:
             self._process.join(1.0)
             raise _LostError(f"worker {self._process.pid} ended (exit code {self._process.exitcode})") from None
         silent = time.monotonic() - self._heard
-        if silent > SILENCE:
+        if silent > (SILENCE if self._at_work else BEGINNING):
             raise _LostError(f"worker {self._process.pid} gave no sign of life for {silent:.0f} s")
         return None
 
@@ -203,6 +204,7 @@ def _serve(connection: Connection) -> None:
         except (EOFError, OSError):
             return
         try:
+            connection.send(None)
             outcome = (True, function(task))
         except Exception as error:
             outcome = (False, _portable(error))

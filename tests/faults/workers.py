@@ -83,7 +83,7 @@ def children(process: int) -> list[int]:
 
 def sabotage(faults: int, seed: int) -> Figures:
     """Collect the same data set until `faults` workers were lost."""
-    workers.SILENCE = _SILENCE
+    workers.SILENCE, workers.BEGINNING = _SILENCE, 5 * _SILENCE
     workers.ATTEMPTS = faults  # that chance hits the same task again and again is no fault of the task's
     figures = Figures()
     luck = random.Random(seed)
