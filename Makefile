@@ -2,13 +2,18 @@
 # make test   lint, types and tests
 # make lint   ruff and mypy alone
 # make bench  this machine's rates beside what they are compared with
+# make faults pull the plug, fuzz and sabotage for hours; `make test` has a short version
+# make lock   write requirements.lock and docs/licences.md anew
+# make audit  ask for known vulnerabilities of what the lock file names
 # make clean  remove the environment and what demo made
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench clean
+SUPPLY := .venv-supply
+
+.PHONY: demo test lint bench faults lock audit clean
 
 demo: $(VENV)/installed
 	$(BIN)/mario-world-model rom
@@ -26,8 +31,32 @@ lint: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks
 
+faults: $(VENV)/installed-dev
+	$(BIN)/mario-world-model rom
+	$(BIN)/python -m tests.faults.hostile
+	$(BIN)/python -m tests.faults.full_disk
+	$(BIN)/python -m tests.faults.workers --faults 100
+	$(BIN)/python -m tests.faults.kills --kills 200
+	$(BIN)/python -m tests.faults.memory --steps 20000000
+	$(BIN)/python -m tests.faults.fuzz --inputs 100000
+
+# The lock file is for every system and Python that the project runs on; the licences are those of what is installed.
+lock: $(VENV)/installed $(SUPPLY)/installed
+	$(SUPPLY)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		requirements.txt --output-file requirements.lock
+	$(SUPPLY)/bin/pip-licenses --python=$(BIN)/python --format=markdown --with-urls --ignore-packages mario-world-model \
+		--output-file=docs/licences.md
+
+audit: $(SUPPLY)/installed
+	$(SUPPLY)/bin/pip-audit --requirement requirements.lock --require-hashes --disable-pip
+
+$(SUPPLY)/installed: requirements-supply.txt
+	$(PYTHON) -m venv $(SUPPLY)
+	$(SUPPLY)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-supply.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(SUPPLY) demo
 
 $(VENV)/installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, found " + sys.version.split()[0] + "; name one with make PYTHON=...")'

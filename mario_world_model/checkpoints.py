@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import reprlib
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,7 +18,7 @@ from mario_world_model.models.controller import Controllers
 from mario_world_model.models.mdn_rnn import MDNRNN
 from mario_world_model.models.vae import VAE
 from mario_world_model.models.world_model import Controls, Starts, WorldModel
-from mario_world_model.utils.checkpoint import Checkpoint, fill_weights, load_checkpoint, save_checkpoint, widened
+from mario_world_model.utils.checkpoint import Checkpoint, build_filled, load_checkpoint, save_checkpoint, widened
 
 Provenance = dict[str, Any]
 
@@ -40,8 +41,8 @@ def save_vae(path: Path, vae: VAE, controls: Controls, provenance: Provenance) -
 def load_vae(path: Path) -> SavedVAE:
     """Read V, in evaluation mode, on the CPU."""
     saved = load_checkpoint(path, "vae")
-    vae = VAE(from_plain(VAEConfig, saved.config.get("vae"), str(path)))
-    fill_weights(vae, saved.tensors, path)
+    config = from_plain(VAEConfig, saved.config.get("vae"), str(path))
+    vae = build_filled(lambda: VAE(config), saved.tensors, path)
     return SavedVAE(vae.eval(), _controls(saved, path), saved.fingerprint)
 
 
@@ -101,12 +102,11 @@ def _network(saved: Checkpoint, path: Path, saved_vae: SavedVAE) -> MDNRNN:
     controls = _controls(saved, path)
     _require_same_controls(controls, path, saved_vae.controls, Path("the VAE"))
     config = from_plain(MDNRNNConfig, saved.config.get("mdn_rnn"), str(path))
-    network = MDNRNN(config, own_size, len(ACTION_SETS[controls.actions]))
+    actions = len(ACTION_SETS[controls.actions])
     weights = {
         name.removeprefix("network."): tensor for name, tensor in saved.tensors.items() if name.startswith("network.")
     }
-    fill_weights(network, weights, path)
-    return network
+    return build_filled(lambda: MDNRNN(config, own_size, actions), weights, path)
 
 
 def save_controllers(
@@ -153,7 +153,7 @@ def load_controllers(path: Path, world_model: WorldModel, mdn_rnn_fingerprint: s
             )
     bound = saved.config.get("bound")
     if not isinstance(bound, float) or not 0.0 <= bound < math.inf:
-        raise InputError(f"{path}: bound: expected a number ≥ 0, found {bound!r}")
+        raise InputError(f"{path}: bound: expected a number ≥ 0, found {reprlib.repr(bound)}")
     assert weight is not None
     assert bias is not None
     return Controllers(weight, bias, bound)
@@ -173,12 +173,16 @@ def load_agent(vae: Path, mdn_rnn: Path, controller: Path) -> Agent:
     return Agent(world_model, load_controller(controller, world_model, fingerprint))
 
 
+def controls_from_plain(plain: Any, path: Path) -> Controls:
+    """Rebuild what an agent was trained under; raises InputError naming the file."""
+    skip = plain.get("frame_skip") if isinstance(plain, dict) else None
+    if not isinstance(skip, int) or not 1 <= skip <= 60 or plain.get("actions") not in get_args(ActionSet):
+        raise InputError(f"{path}: expected the controls it was trained under, found {reprlib.repr(plain)}")
+    return Controls(plain["actions"], skip, from_plain(ViewConfig, plain.get("view"), str(path)))
+
+
 def _controls(saved: Checkpoint, path: Path) -> Controls:
-    plain = saved.config.get("controls")
-    if not isinstance(plain, dict) or plain.get("actions") not in get_args(ActionSet):
-        raise InputError(f"{path}: expected the controls it was trained under, found {plain!r}")
-    view = from_plain(ViewConfig, plain.get("view"), str(path))
-    return Controls(plain["actions"], int(plain["frame_skip"]), view)
+    return controls_from_plain(saved.config.get("controls"), path)
 
 
 def _require_same_controls(found: Controls, path: Path, expected: Controls, other: Path) -> None:
@@ -194,9 +198,16 @@ def _starts(saved: Checkpoint, latent_size: int, actions: int, path: Path) -> St
     latents, played, lengths = parts
     if latents is None or played is None or lengths is None:
         raise InputError(f"{path}: expected start states for dreams, found none")
-    count, warmup = len(lengths), played.shape[-1]
-    fit = latents.shape == (count, warmup + 1, latent_size) and played.shape == (count, warmup) and count > 0
-    if not fit or int(played.min()) < 0 or int(played.max()) >= actions or int(lengths.max()) > warmup:
+    count, warmup = lengths.numel(), played.shape[-1] if played.ndim else 0
+    fit = (
+        latents.shape == (count, warmup + 1, latent_size)
+        and played.shape == (count, warmup)
+        and lengths.shape == (count,)
+        and min(count, warmup) > 0
+        and latents.is_floating_point()
+        and played.dtype == lengths.dtype == torch.int64
+    )
+    if not fit or not _within(played, 0, actions - 1) or not _within(lengths, 0, warmup):
         raise InputError(
             f"{path}: expected start states (N, W+1, {latent_size}) with actions 0 to {actions - 1}, "
             f"found {tuple(latents.shape)} with actions {tuple(played.shape)}"
@@ -204,8 +215,17 @@ def _starts(saved: Checkpoint, latent_size: int, actions: int, path: Path) -> St
     return Starts(latents.float(), played, lengths)
 
 
+def _within(numbers: torch.Tensor, low: int, high: int) -> bool:
+    return low <= int(numbers.min()) and int(numbers.max()) <= high
+
+
 def _reward_bounds(saved: Checkpoint, path: Path) -> tuple[float, float]:
     bounds = saved.config.get("reward_bounds")
-    if not isinstance(bounds, list) or len(bounds) != 2 or not bounds[0] <= bounds[1]:
-        raise InputError(f"{path}: expected reward_bounds [low, high], found {bounds!r}")
+    if (
+        not isinstance(bounds, list)
+        or len(bounds) != 2
+        or not all(isinstance(one, float) for one in bounds)
+        or not -1e6 <= bounds[0] <= bounds[1] <= 1e6
+    ):
+        raise InputError(f"{path}: expected reward_bounds [low, high], found {reprlib.repr(bounds)}")
     return float(bounds[0]), float(bounds[1])

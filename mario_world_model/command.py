@@ -15,6 +15,7 @@ import tyro
 
 from mario_world_model.config import PresetName, preset_config
 from mario_world_model.errors import InputError
+from mario_world_model.utils.signals import Stopped, stop_signals
 
 Config = TypeVar("Config")
 
@@ -53,22 +54,33 @@ def _message(boxed: str) -> str:
     return " ".join(lines[: lines.index("")] if "" in lines else lines)
 
 
+def _first_line(fault: BaseException) -> str:
+    return (str(fault).splitlines() or [type(fault).__name__])[0]
+
+
 def run_command(
     config_class: type[Config],
     action: Callable[[Config], object],
     program: str,
     arguments: Sequence[str] | None = None,
 ) -> int:
-    """Run a stage from its flags; the exit status is 0, 2 after bad input, 130 after Ctrl-C."""
+    """Run a stage from its flags; the exit status is 0, 2 after bad input, 130 after Ctrl-C, 143 after SIGTERM."""
     try:
-        action(parse_flags(config_class, sys.argv[1:] if arguments is None else arguments, program))
+        with stop_signals():
+            action(parse_flags(config_class, sys.argv[1:] if arguments is None else arguments, program))
     except InputError as mistake:
         # What a library said may be part of it, over several lines.
         print(f"{program}: {' '.join(str(mistake).split())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"{program}: interrupted; what was finished is kept", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        print(f"{program}: interrupted; the same command goes on from here", file=sys.stderr)
+        return stop.status if isinstance(stop, Stopped) else 130
+    except (MemoryError, RuntimeError) as fault:
+        # torch's, for the memory of a GPU, is a RuntimeError.
+        if not isinstance(fault, MemoryError) and type(fault).__name__ != "OutOfMemoryError":
+            raise
+        print(f"{program}: out of memory; a smaller --batch-size may help ({_first_line(fault)})", file=sys.stderr)
+        return 2
     except BrokenPipeError:
         # The reader of a pipe (head, less) has left; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,9 +8,11 @@ work starts.
 from __future__ import annotations
 
 import dataclasses
+import math
+import reprlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from tyro.conf import OmitArgPrefixes, Suppress
 
@@ -130,7 +132,8 @@ class VAEConfig:
 
     def __post_init__(self) -> None:
         _refuse_unless(1 <= self.latent_size <= 4096, self, "latent_size", "1 to 4096")
-        _refuse_unless(len(self.widths) == 3 and min(self.widths) >= 1, self, "widths", "three positive numbers")
+        fit = len(self.widths) == 3 and min(self.widths) >= 1 and max(self.widths) <= 4096
+        _refuse_unless(fit, self, "widths", "three numbers from 1 to 4096")
         _refuse_unless(self.beta >= 0, self, "beta", "a number ≥ 0")
         _refuse_unless(self.free_nats >= 0, self, "free_nats", "a number ≥ 0")
         if self.architecture == "grid":
@@ -182,7 +185,9 @@ class CollectConfig:
     """Most agent steps in an episode (the game clock allows 2,400 at frame skip 4)."""
     policy: str = "explore"
     """explore (to the right, actions held, from places that earlier episodes reached), biased (the same,
-    from the start of the level), uniform, right, or a trained agent: controller .pt or PPO .zip."""
+    from the start of the level), uniform, right, or a trained agent: controller .pt, PPO .pt or .zip."""
+    trust: bool = False
+    """Read a stable-baselines3 .zip, part of which runs as code."""
     vae: Path | None = None
     """VAE of a controller given as --policy."""
     mdnrnn: Path | None = None
@@ -193,6 +198,8 @@ class CollectConfig:
     """Add to the data set at --output instead of replacing it."""
     workers: int = 0
     """Emulator processes; 0: one per core."""
+    resume: bool = True
+    """Go on with the interrupted collection of the same settings; --no-resume starts over."""
     seed: int = 0
     """Episode i depends on (seed, i) alone, whatever the number of workers."""
 
@@ -211,6 +218,8 @@ class TrainVAEConfig:
     """Set of defaults to start from."""
     dataset: Path = Path("data/mario_rollouts.pkl")
     """Data set from data_collection."""
+    skip_damaged: bool = False
+    """Leave out episodes that are damaged, each named; otherwise the first one ends the command."""
     output: Path = Path("checkpoints/vae_mario.pt")
     """Checkpoint to write."""
     model: OmitArgPrefixes[VAEConfig] = field(default_factory=VAEConfig)
@@ -231,6 +240,10 @@ class TrainVAEConfig:
     """auto: CUDA, else Apple MPS, else CPU."""
     logs: Path = Path("logs")
     """Folder for TensorBoard and JSON lines."""
+    save_every: float = 60.0
+    """Seconds between saves of what an interrupted run goes on from; Ctrl-C and SIGTERM save as well."""
+    resume: bool = True
+    """Go on with the interrupted run of the same settings; --no-resume starts over."""
     seed: int = 0
     """Seed of weights, noise and batches."""
 
@@ -249,6 +262,8 @@ class TrainMDNRNNConfig:
     """Set of defaults to start from."""
     dataset: Path = Path("data/mario_rollouts.pkl")
     """Data set from data_collection."""
+    skip_damaged: bool = False
+    """Leave out episodes that are damaged, each named; otherwise the first one ends the command."""
     vae: Path = Path("checkpoints/vae_mario.pt")
     """VAE that turns its frames into latents."""
     output: Path = Path("checkpoints/mdn_rnn_mario.pt")
@@ -299,6 +314,10 @@ class TrainMDNRNNConfig:
     """auto: CUDA, else Apple MPS, else CPU."""
     logs: Path = Path("logs")
     """Folder for TensorBoard and JSON lines."""
+    save_every: float = 60.0
+    """Seconds between saves of what an interrupted run goes on from; Ctrl-C and SIGTERM save as well."""
+    resume: bool = True
+    """Go on with the interrupted run of the same settings; --no-resume starts over."""
     seed: int = 0
     """Seed of weights, posterior samples and batches."""
 
@@ -378,6 +397,10 @@ class TrainControllerConfig:
     """auto: CUDA, else Apple MPS, else CPU."""
     logs: Path = Path("logs")
     """Folder for TensorBoard and JSON lines."""
+    save_every: float = 60.0
+    """Seconds between saves of what an interrupted run goes on from; Ctrl-C and SIGTERM save as well."""
+    resume: bool = True
+    """Go on with the interrupted run of the same settings; --no-resume starts over."""
     seed: int = 0
     """Seed of CMA-ES and of the dreams."""
 
@@ -408,7 +431,7 @@ class PPOConfig:
     timesteps: int = 1_000_000
     """Agent steps in all."""
     output: Path = Path("checkpoints/ppo_mario")
-    """Checkpoint to write, as <output>.zip."""
+    """Checkpoint to write: <output>.pt, which runs nothing, and <output>.zip for stable-baselines3."""
     environments: int = 8
     """Games played side by side, each in a process of its own."""
     rollout_steps: int = 512
@@ -431,6 +454,10 @@ class PPOConfig:
     """auto: CUDA, else CPU."""
     logs: Path = Path("logs")
     """Folder for TensorBoard."""
+    save_every: float = 60.0
+    """Seconds between saves of what an interrupted run goes on from; Ctrl-C and SIGTERM save as well."""
+    resume: bool = True
+    """Go on with the interrupted run of the same settings; --no-resume starts over."""
     seed: int = 0
     """Seed of weights, games and sampling."""
 
@@ -464,7 +491,9 @@ class EvaluateConfig:
     controller: Path | None = None
     """Controller checkpoint."""
     ppo: Path | None = None
-    """PPO checkpoint: a .zip, or its path without the ending."""
+    """PPO checkpoint: a .pt, a .zip with --trust, or their path without the ending."""
+    trust: bool = False
+    """Read a stable-baselines3 .zip, part of which runs as code."""
     policy: Literal["uniform", "biased", "right", "replay"] | None = None
     """A reference agent instead of a trained one; replay: the actions of the furthest episode of --dataset."""
     dataset: Path | None = None
@@ -508,6 +537,8 @@ class ProbeConfig:
     """MDN-RNN of the world model."""
     dataset: Path = Path("data/mario_rollouts.pkl")
     """Data set it was trained on."""
+    skip_damaged: bool = False
+    """Leave out episodes that are damaged, each named; otherwise the first one ends the command."""
     own: Path | None = None
     """Data set nothing was trained on, such as episodes of the present controller, to judge by instead."""
     controller: Path | None = None
@@ -699,6 +730,8 @@ class RunConfig:
     """Emulator processes; 0: one per core."""
     device: DeviceChoice = "auto"
     """auto: CUDA, else Apple MPS, else CPU."""
+    resume: bool = True
+    """Go on with the interrupted run of the same settings; --no-resume starts over."""
     seed: int = 0
     """Seed of every stage; evaluation starts a million further on."""
 
@@ -832,20 +865,36 @@ def from_plain(config_class: type[Config], plain: Any, where: str) -> Config:
     Raises InputError when a field is unknown or its value has the wrong type; `where` names the file.
     """
     if not isinstance(plain, dict):
-        raise InputError(f"{where}: expected the fields of {config_class.__name__}, found {plain!r}")
+        raise InputError(f"{where}: expected the fields of {config_class.__name__}, found {reprlib.repr(plain)}")
     defaults = config_class()
+    types = get_type_hints(config_class)
     values: Overrides = {}
     for name, value in plain.items():
-        default = getattr(defaults, name, None)
-        if not hasattr(defaults, name):
-            raise InputError(f"{where}: {config_class.__name__} has no field {name!r}")
+        default = getattr(defaults, name, None) if isinstance(name, str) else None
+        if name not in types:
+            raise InputError(f"{where}: {config_class.__name__} has no field {reprlib.repr(name)}")
         if isinstance(default, tuple) and isinstance(value, list):
             value = tuple(value)
         elif isinstance(default, float) and isinstance(value, int):
             value = float(value)
-        if default is not None and type(value) is not type(default):
+        if default is not None and not _alike(value, default):
             raise InputError(
-                f"{where}: {config_class.__name__}.{name}: expected {type(default).__name__}, found {value!r}"
+                f"{where}: {config_class.__name__}.{name}: expected {type(default).__name__}, "
+                f"found {reprlib.repr(value)}"
+            )
+        if get_origin(types[name]) is Literal and value not in get_args(types[name]):
+            raise InputError(
+                f"{where}: {config_class.__name__}.{name}: expected one of {get_args(types[name])}, "
+                f"found {reprlib.repr(value)}"
             )
         values[name] = value
     return config_class(**values)
+
+
+def _alike(value: Any, default: Any) -> bool:
+    """Whether a value that was read can stand where a default stands: of its type, and a finite number if it is one."""
+    if type(value) is not type(default):
+        return False
+    if isinstance(default, tuple):
+        return all(type(one) is type(default[0]) for one in value)
+    return not isinstance(value, float) or math.isfinite(value)

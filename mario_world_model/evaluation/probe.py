@@ -59,13 +59,13 @@ def probe(config: ProbeConfig) -> Probe:
     device = choose_device(config.device)
     world_model, fingerprint = load_world_model(config.vae, config.mdnrnn)
     world_model = world_model.to(device)
-    dataset = open_dataset(config.dataset)
+    dataset = open_dataset(config.dataset, config.skip_damaged)
     train, held_out = dataset.split()
     latents = _encode(dataset, config, device)
     unseen = [dataset.episodes[number] for number in held_out]
     unseen_latents = [latents[number] for number in held_out]
     if config.own is not None:
-        own = open_dataset(config.own)
+        own = open_dataset(config.own, config.skip_damaged)
         unseen, unseen_latents = list(own.episodes), _encode(own, config, device)
     fitted = _some_frames(dataset, train, np.random.default_rng(config.seed))
     target = Frames(_features(world_model, unseen_latents), truths_of(unseen))

@@ -20,6 +20,8 @@ ENDINGS = 2
 _LOG_SIGMA_BOUNDS = (-5.0, 1.5)
 # Raw means outside this range arise only from inputs far off the data; bounding them keeps squares finite.
 _MEAN_BOUND = 1e3
+# The same for latents: beyond it products with the weights overflow, and infinities of both signs add up to no number.
+_LATENT_BOUND = 1e6
 # Logit of the gate before training: most of a picture stays as it is for a step.
 _FIRST_GATE = 2.0
 
@@ -82,7 +84,8 @@ class MDNRNN(nn.Module):
         """
         one_hot = functional.one_hot(actions, self.actions).to(latents.dtype)
         state = (memory.hidden.unsqueeze(0), memory.cell.unsqueeze(0))
-        hidden, (last_hidden, last_cell) = self.lstm(torch.cat([latents, one_hot], dim=-1), state)
+        bounded = latents.clamp(-_LATENT_BOUND, _LATENT_BOUND)
+        hidden, (last_hidden, last_cell) = self.lstm(torch.cat([bounded, one_hot], dim=-1), state)
         return hidden, Memory(last_hidden.squeeze(0), last_cell.squeeze(0))
 
     def predict(self, hidden: Tensor, latents: Tensor) -> Prediction:
@@ -128,7 +131,10 @@ class MDNRNN(nn.Module):
 
     def _read(self, hidden: Tensor, latents: Tensor) -> Tensor:
         """What the output layers are linear in, (..., W): hidden states, or what the head makes of them."""
-        return hidden if self.head is None else self.head(hidden, latents)
+        if self.head is None:
+            return hidden
+        read: Tensor = self.head(hidden, latents.clamp(-_LATENT_BOUND, _LATENT_BOUND))
+        return read
 
     def _anchor(self, hidden: Tensor, latents: Tensor) -> Tensor | None:
         """What of the present latents (..., Z) the means start from.
@@ -136,6 +142,7 @@ class MDNRNN(nn.Module):
         Noise that a dream has put into a latent stays there for good when changes are predicted, and
         adds up step by step; a gate below 1 lets it fade, as the gain of a Kalman filter does.
         """
+        latents = latents.clamp(-_LATENT_BOUND, _LATENT_BOUND)
         if self.gate_head is not None:
             return torch.sigmoid(self.gate_head(hidden) + _FIRST_GATE) * latents
         return latents if self.config.anchor == "present" else None

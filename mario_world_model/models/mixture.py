@@ -9,6 +9,10 @@ import torch
 from torch import Tensor
 
 _HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
+# Nothing that is trained comes near these. Within them the squares of a whole latent add up to a finite number, so that
+# no input, however absurd, makes a density that is not a number.
+_LOG_SIGMA_BOUNDS = (-10.0, 20.0)
+_FARTHEST = 1e12
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,9 @@ class Mixture:
         log_sigma = self.log_sigma
         if blur is not None:
             log_sigma = 0.5 * torch.logaddexp(2.0 * log_sigma, blur.unsqueeze(-2))
-        standard = (latents.unsqueeze(-2) - self.mean) * torch.exp(-log_sigma)
+        log_sigma = log_sigma.clamp(*_LOG_SIGMA_BOUNDS)
+        distance = (latents.unsqueeze(-2) - self.mean).clamp(-_FARTHEST, _FARTHEST)
+        standard = distance * torch.exp(-log_sigma)
         log_normal = -0.5 * standard.square() - log_sigma - _HALF_LOG_TWO_PI
         if self.joint:
             return torch.logsumexp(self.log_pi.squeeze(-1) + log_normal.sum(-1), dim=-1)

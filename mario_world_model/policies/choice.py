@@ -15,6 +15,7 @@ from mario_world_model.policies.policy import Policy
 from mario_world_model.policies.reference import BiasedPolicy, RightPolicy, UniformPolicy
 from mario_world_model.policies.replay import Recording, ReplayPolicy
 from mario_world_model.policies.world_model import WorldModelPolicy
+from mario_world_model.utils.checkpoint import kind_of
 
 EXPLORE = "explore"
 
@@ -29,7 +30,7 @@ REFERENCE: dict[str, Callable[[ActionSet], Policy]] = {
 
 @dataclass(frozen=True)
 class PolicyChoice:
-    """Who plays: a reference policy by name, recorded actions, a PPO archive, or V, M and C."""
+    """Who plays: a reference policy by name, recorded actions, a PPO agent, or V, M and C."""
 
     reference: str | None = None
     ppo: Path | None = None
@@ -37,6 +38,8 @@ class PolicyChoice:
     mdnrnn: Path | None = None
     controller: Path | None = None
     replay: Recording | None = None
+    trust: bool = False
+    """Whether a stable-baselines3 archive may run its code."""
 
     @property
     def explores(self) -> bool:
@@ -53,12 +56,12 @@ class PolicyChoice:
         return "ppo" if self.ppo else "world model"
 
 
-def choose_policy(text: str, vae: Path | None, mdnrnn: Path | None) -> PolicyChoice:
-    """The choice behind a --policy flag: a name, a PPO .zip, or a controller .pt with its V and M."""
+def choose_policy(text: str, vae: Path | None, mdnrnn: Path | None, trust: bool) -> PolicyChoice:
+    """The choice behind a --policy flag: a name, a PPO .pt or .zip, or a controller .pt with its V and M."""
     if text in REFERENCE:
         return PolicyChoice(reference=text)
-    if text.endswith(".zip"):
-        return PolicyChoice(ppo=Path(text))
+    if text.endswith(".zip") or (text.endswith(".pt") and kind_of(Path(text)) == "ppo"):
+        return PolicyChoice(ppo=Path(text), trust=trust)
     if not text.endswith(".pt"):
         raise InputError(f"--policy: expected {', '.join(REFERENCE)}, a .zip or a .pt file, found {text!r}")
     if vae is None or mdnrnn is None:
@@ -76,10 +79,9 @@ def controls_of(choice: PolicyChoice, fallback: GameConfig) -> tuple[ActionSet, 
     if choice.replay is not None:
         return choice.replay.actions, choice.replay.frame_skip
     if choice.ppo:
-        from mario_world_model.policies.ppo import load_ppo, ppo_controls
+        from mario_world_model.policies.ppo import load_ppo
 
-        load_ppo(choice.ppo)
-        controls = ppo_controls(choice.ppo)
+        controls = load_ppo(choice.ppo, choice.trust).controls
     else:
         controls = _agent_of(choice).world_model.controls
     return controls.actions, controls.frame_skip
@@ -95,7 +97,7 @@ def build_policy(choice: PolicyChoice, actions: ActionSet) -> Policy:
         # Imported here: stable-baselines3 takes a second that no other policy needs.
         from mario_world_model.policies.ppo import load_ppo
 
-        return load_ppo(choice.ppo)
+        return load_ppo(choice.ppo, choice.trust)
     return WorldModelPolicy(_agent_of(choice))
 
 

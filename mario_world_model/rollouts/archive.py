@@ -16,6 +16,7 @@ from mario_world_model.utils.atomic import written_whole
 Cell = tuple[int, int, int]
 """World, stage, and the `CELL_WIDTH` pixels of the level that Mario is in."""
 
+_SCHEMA = "1"
 CELL_WIDTH = 32
 _LEVEL_STARTS = 0.2  # share of episodes from the start of the level, which a real episode has to pass too
 
@@ -47,7 +48,7 @@ def write_archive(path: Path, archive: Archive, episodes: int) -> None:
     """Write the archive as it is after `episodes` episodes, whole or not at all."""
     tensors = {json.dumps(cell): np.frombuffer(state, np.uint8) for cell, state in archive.states.items()}
     with written_whole(path) as temporary:
-        save_file(tensors, temporary, metadata={"episodes": str(episodes)})
+        save_file(tensors, temporary, metadata={"schema": _SCHEMA, "episodes": str(episodes)})
 
 
 def read_archive(path: Path) -> tuple[Archive, int]:
@@ -59,7 +60,10 @@ def read_archive(path: Path) -> tuple[Archive, int]:
         return Archive(), 0
     try:
         file = safe_open(path, framework="numpy")
+        metadata = file.metadata() or {}
+        if metadata.get("schema") != _SCHEMA:
+            raise InputError(f"{path}: expected an archive of schema {_SCHEMA}, found {metadata.get('schema')!r}")
         cells = {tuple(json.loads(key)): file.get_tensor(key).tobytes() for key in file.keys()}  # noqa: SIM118
-        return Archive(cells), int((file.metadata() or {})["episodes"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        return Archive(cells), int(metadata["episodes"])
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: expected the archive of an exploration, found a damaged file ({error})") from error

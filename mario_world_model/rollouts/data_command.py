@@ -32,6 +32,8 @@ class DataConfig:
     """What to do with it."""
     path: Positional[Path] = Path("data/mario_rollouts.pkl")
     """A .pkl data set or a folder of episodes."""
+    skip_damaged: bool = False
+    """Leave out episodes that are damaged, each named; otherwise the first one ends the command."""
     strip: Path | None = None
     """Where to write the frame strip; default: <path>.png."""
 
@@ -78,7 +80,7 @@ def _histogram(title: str, values: Sequence[int]) -> str:
 
 
 def _show(config: DataConfig) -> None:
-    dataset = open_dataset(config.path)
+    dataset = open_dataset(config.path, config.skip_damaged)
     print(describe_dataset(dataset))
     strip = config.strip or config.path.with_name(config.path.name + ".png")
     with written_whole(strip) as temporary:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 from mario_world_model.config import ActionSet, ViewConfig
 from mario_world_model.errors import InputError
 from mario_world_model.models.world_model import Controls
-from mario_world_model.rollouts.episode import Episode
+from mario_world_model.rollouts.episode import Episode, check_content
 from mario_world_model.rollouts.episode_file import SUFFIX, read_episode
 from mario_world_model.rollouts.pickle_file import read_pickle
 from mario_world_model.utils.seeding import stream
@@ -61,17 +63,26 @@ def episode_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob(f"episode-*{SUFFIX}"))
 
 
-def open_dataset(path: Path) -> Dataset:
+def open_dataset(path: Path, skip_damaged: bool = False) -> Dataset:
     """Open a data set: a .pkl file is read into memory, a folder's frames stay on disk.
 
-    Raises InputError when there is none, or its episodes do not belong together.
+    Every episode is held against the hash of its content. Raises InputError when there is no data set, its
+    episodes do not belong together, or one is damaged; with `skip_damaged` such a one is named and left out.
     """
     if path.is_dir():
-        episodes = [read_episode(file) for file in episode_files(path)]
+        readers = [functools.partial(_read_sound, file) for file in episode_files(path)]
     elif path.is_file():
-        episodes = read_pickle(path)
+        readers = read_pickle(path)  # type: ignore[assignment]
     else:
         raise InputError(f"{path}: expected a data set from data_collection, found no such file or folder")
+    episodes = []
+    for read in readers:
+        try:
+            episodes.append(read())
+        except InputError as damage:
+            if not skip_damaged:
+                raise InputError(f"{damage}; --skip-damaged leaves it out") from damage
+            print(f"{damage}; left out", file=sys.stderr)
     if not episodes:
         raise InputError(f"{path}: expected a data set, found no episodes in it")
     first = episodes[0].info
@@ -83,3 +94,17 @@ def open_dataset(path: Path) -> Dataset:
                     f"{first.index} and {getattr(episode.info, field)!r} in episode {episode.info.index}"
                 )
     return Dataset(path, episodes)
+
+
+def _read_sound(file: Path) -> Episode:
+    episode = read_episode(file)
+    found = file.stat()
+    _check_once(file, found.st_size, found.st_mtime_ns)
+    return episode
+
+
+@functools.cache
+def _check_once(file: Path, size: int, written: int) -> None:
+    """Read and hash a file's content the first time that this process meets it as it is."""
+    del size, written
+    check_content(read_episode(file), str(file))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import reprlib
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mario_world_model.emulation.actions import ACTION_SETS
+from mario_world_model.emulation.truth import TRUTH_FIELDS
 from mario_world_model.errors import InputError
 
 SCHEMA = 1
@@ -106,21 +110,41 @@ def content_hash(
 
 
 def info_from_plain(plain: Any, where: str) -> EpisodeInfo:
-    """Rebuild an EpisodeInfo from a dict of plain values; raises InputError naming the file."""
+    """Rebuild an EpisodeInfo from a dict of plain values; raises InputError naming the file and the field."""
     if not isinstance(plain, dict):
         raise InputError(f"{where}: expected the info of an episode, found {type(plain).__name__}")
     if plain.get("schema") != SCHEMA:
-        raise InputError(f"{where}: expected episode schema {SCHEMA}, found {plain.get('schema')!r}")
-    try:
-        info = EpisodeInfo(**{**plain, "truth_fields": tuple(plain["truth_fields"])})
-    except (TypeError, KeyError) as error:
-        raise InputError(f"{where}: expected the fields of an episode's info, found {sorted(plain)}") from error
-    return info
+        raise InputError(f"{where}: expected episode schema {SCHEMA}, found {reprlib.repr(plain.get('schema'))}")
+    names = [item.name for item in dataclasses.fields(EpisodeInfo)]
+    if set(plain) != set(names):
+        raise InputError(
+            f"{where}: expected the fields of an episode's info, found {reprlib.repr(sorted(map(str, plain)))}"
+        )
+    types = get_type_hints(EpisodeInfo)
+    values = {**plain, "truth_fields": _as_tuple(plain["truth_fields"])}
+    for name in names:
+        expected = get_origin(types[name]) or types[name]
+        if type(values[name]) is not expected and not (expected is float and type(values[name]) is int):
+            raise InputError(f"{where}: {name}: expected {expected.__name__}, found {reprlib.repr(plain[name])}")
+    allowed = {
+        "actions": tuple(ACTION_SETS),
+        "truth_fields": (TRUTH_FIELDS,),
+        "start": ("level", "archive"),
+        "frame_skip": range(1, 61),
+    }
+    for name, choices in allowed.items():
+        if values[name] not in choices:
+            raise InputError(f"{where}: {name}: expected one of {choices}, found {reprlib.repr(plain[name])}")
+    return EpisodeInfo(**values)
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def check_episode(episode: Episode, where: str) -> Episode:
     """Refuse an episode whose arrays do not fit together; returns it otherwise."""
-    steps = len(episode.actions)
+    steps = episode.actions.size  # which has a length only if it has a dimension
     expected: dict[str, tuple[tuple[int, ...], str]] = {
         "frames": ((steps + 1, 64, 64, 3), "uint8"),
         "actions": ((steps,), "uint8"),
@@ -135,4 +159,17 @@ def check_episode(episode: Episode, where: str) -> Episode:
         raise InputError(f"{where}: expected at least one step, found none")
     if not np.isfinite(episode.rewards).all():
         raise InputError(f"{where}: rewards: expected finite numbers, found others")
+    most = len(ACTION_SETS[episode.info.actions]) - 1  # type: ignore[index]  # checked with the info
+    if int(episode.actions.max()) > most:
+        raise InputError(f"{where}: actions: expected 0 to {most}, found {int(episode.actions.max())}")
+    return episode
+
+
+def check_content(episode: Episode, where: str) -> Episode:
+    """Refuse an episode whose arrays are not those it was written with; reads all of its frames."""
+    found = content_hash(episode.frames[:], episode.actions, episode.rewards, episode.truth)
+    if found != episode.info.sha256:
+        raise InputError(
+            f"{where}: expected content with SHA-256 {episode.info.sha256:.12}, found {found:.12}: damaged or changed"
+        )
     return episode

@@ -30,11 +30,14 @@ class FramePool:
             frames[row] = self._episodes[which].frames[frame : frame + 1][0]
         return torch.from_numpy(frames)
 
-    def batches(self, batch_size: int, rng: np.random.Generator) -> Iterator[Tensor]:
-        """Every frame once in random order; a last smaller batch is left out unless it is the only one."""
+    def batches(self, batch_size: int, rng: np.random.Generator, skip: int = 0) -> Iterator[Tensor]:
+        """Every frame once in random order, but for the first `skip` batches.
+
+        A last smaller batch is left out unless it is the only one.
+        """
         order = rng.permutation(len(self))
         last = max(1, len(self) - batch_size + 1)
-        for first in range(0, last, batch_size):
+        for first in range(skip * batch_size, last, batch_size):
             yield self.take(order[first : first + batch_size].tolist())
 
     def spread(self, count: int) -> Tensor:

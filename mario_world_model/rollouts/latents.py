@@ -19,6 +19,7 @@ from mario_world_model.rollouts.dataset import Dataset
 from mario_world_model.rollouts.episode import Episode
 from mario_world_model.utils.atomic import written_whole
 
+_SCHEMA = "1"
 _BATCH = 256
 
 
@@ -75,7 +76,9 @@ def _write_cache(cache: Path, vae_fingerprint: str, posteriors: dict[str, Poster
     }
     frames = {sha256: len(posterior.mean) for sha256, posterior in posteriors.items()}
     with written_whole(cache) as temporary:
-        save_file(tensors, temporary, metadata={"vae": vae_fingerprint, "frames": json.dumps(frames)})
+        save_file(
+            tensors, temporary, metadata={"schema": _SCHEMA, "vae": vae_fingerprint, "frames": json.dumps(frames)}
+        )
 
 
 def _read_cache(cache: Path, vae_fingerprint: str) -> dict[str, Posterior]:
@@ -83,13 +86,13 @@ def _read_cache(cache: Path, vae_fingerprint: str) -> dict[str, Posterior]:
     try:
         with safe_open(cache, framework="pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("vae") != vae_fingerprint:
+            if (metadata.get("schema"), metadata.get("vae")) != (_SCHEMA, vae_fingerprint):
                 return {}
             frames: dict[str, int] = json.loads(metadata["frames"])
             means, log_variances = file.get_tensor("mean"), file.get_tensor("log_variance")
             parts = zip(means.split(list(frames.values())), log_variances.split(list(frames.values())), strict=True)
             return {sha256: Posterior(*part) for sha256, part in zip(frames, parts, strict=True)}
-    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError):
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError):
         # A cache is a convenience: one that is missing or damaged is made again.
         return {}
 

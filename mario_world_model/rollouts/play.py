@@ -14,6 +14,7 @@ from mario_world_model.policies.policy import Policy
 from mario_world_model.utils.environment import MarioEnv, Screen
 from mario_world_model.utils.preprocessing import Action
 from mario_world_model.utils.seeding import stream, stream_seed
+from mario_world_model.utils.workers import beat
 
 _GAME_STREAM, _POLICY_STREAM = 0, 1
 
@@ -54,6 +55,7 @@ def play(
     policy.reset(stream(seed, index, _POLICY_STREAM))
     yield Moment(screen, game.truth(), info)
     for _ in range(max_steps):
+        beat()
         screen, reward, terminated, _, info = env.step(policy.act(screen))
         yield Moment(screen, game.truth(), info, info["executed_action"], float(reward), terminated)
         if terminated:

@@ -60,11 +60,11 @@ def windows_of_epoch(
 
 
 def batches_of_epoch(
-    episodes: Sequence[LatentEpisode], length: int, batch_size: int, rng: np.random.Generator
+    episodes: Sequence[LatentEpisode], length: int, batch_size: int, rng: np.random.Generator, skip: int = 0
 ) -> Iterator[SequenceBatch]:
-    """One epoch of batches, the last one possibly smaller."""
+    """One epoch of batches, the last one possibly smaller, but for the first `skip` of them."""
     windows = windows_of_epoch(episodes, length, rng)
-    for first in range(0, len(windows), batch_size):
+    for first in range(skip * batch_size, len(windows), batch_size):
         yield collate(episodes, windows[first : first + batch_size], length)
 
 

@@ -12,10 +12,16 @@ from tqdm import tqdm
 class Budget:
     """Ends a run after a number of updates, or after a time if one is set, whichever is first."""
 
-    def __init__(self, updates: int, minutes: float) -> None:
+    def __init__(self, updates: int, minutes: float, spent: float = 0.0) -> None:
+        """`spent` are the seconds that an interrupted run has used up."""
         self._updates = max(1, updates)
         self._seconds = minutes * 60.0
-        self._begun = time.monotonic()
+        self._begun = time.monotonic() - spent
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the run began, those before an interruption included."""
+        return time.monotonic() - self._begun
 
     def progress(self, update: int) -> float:
         """Share of the run that is over, 0 to 1."""

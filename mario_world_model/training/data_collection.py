@@ -24,30 +24,35 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
 from tqdm import tqdm
 
 from mario_world_model.command import run_command
-from mario_world_model.config import CollectConfig, GameConfig, ViewConfig, to_plain
+from mario_world_model.config import CollectConfig, GameConfig, ViewConfig
 from mario_world_model.emulation.rom import find_rom, rom_sha1
 from mario_world_model.emulation.stages import parse_env_id
 from mario_world_model.emulation.truth import TRUTH_FIELDS
 from mario_world_model.errors import InputError
 from mario_world_model.policies.choice import PolicyChoice, build_policy, choose_policy, controls_of
-from mario_world_model.rollouts.archive import Cell, cell_of, read_archive, write_archive
+from mario_world_model.rollouts.archive import Archive, Cell, cell_of, read_archive, write_archive
 from mario_world_model.rollouts.dataset import episode_files, open_dataset
 from mario_world_model.rollouts.episode import Episode, EpisodeInfo, check_episode, content_hash
 from mario_world_model.rollouts.episode_file import SUFFIX, read_episode, write_episode
 from mario_world_model.rollouts.pickle_file import write_pickle
 from mario_world_model.rollouts.play import play
+from mario_world_model.training.resume import file_sha256, settings_of
+from mario_world_model.utils.atomic import sync_folder, written_whole
 from mario_world_model.utils.environment import MarioEnv, Screen, make_env
+from mario_world_model.utils.lock import sole_writer
 from mario_world_model.utils.preprocessing import Action, preprocess
 from mario_world_model.utils.seeding import stream
-from mario_world_model.utils.tracking import save_config
+from mario_world_model.utils.tracking import config_file, save_config
 from mario_world_model.utils.workers import WorkerPool, run_tasks
 
+_SCHEMA = 1
 _ARCHIVE_STREAM = 2
 _EXPLORING_BATCH = 32  # episodes between two looks at the archive; few enough to find new places soon
 
@@ -64,7 +69,8 @@ class _Task:
     max_steps: int
     rom_sha1: str
     file: Path
-    exploring: bool = False
+    reached: Path | None = None
+    """Where to put a state for every cell it comes through, if it is exploring."""
     start: bytes | None = None
     """State to begin from, where it is not the start of the level."""
 
@@ -79,8 +85,17 @@ class _Played:
 
 
 def collect(config: CollectConfig) -> Path:
-    """Play the episodes of a configuration into its data set; returns the path of the data set."""
-    choice = choose_policy(config.policy, config.vae, config.mdnrnn)
+    """Play the episodes of a configuration into its data set; returns the path of the data set.
+
+    Goes on where an interrupted collection stopped: at most the unfinished episode of every worker is
+    played again.
+    """
+    with sole_writer(config.output):
+        return _collect(config)
+
+
+def _collect(config: CollectConfig) -> Path:
+    choice = choose_policy(config.policy, config.vae, config.mdnrnn, config.trust)
     played_with = controls_of(choice, config.game)
     if played_with != (config.game.actions, config.game.frame_skip):
         raise InputError(
@@ -89,35 +104,47 @@ def collect(config: CollectConfig) -> Path:
         )
     _check_output(config.output)
     rom = find_rom(parse_env_id(config.game.env).mode, config.game.rom)
+    partial = _Partial(config)
+    if not config.resume:
+        partial.give_up()
+    elif not config.append and not partial.begun and _finished_before(config):
+        print(f"{config.output}: complete already; --no-resume starts over", file=sys.stderr)
+        return config.output
     before = list(open_dataset(config.output).episodes) if config.append and config.output.exists() else []
-    first = 1 + max((episode.info.index for episode in before), default=-1)
-    partial = _open_partial(config, first)
-    tasks = [
-        _Task(
-            game=config.game,
-            view=config.screen.view(),
-            policy=choice,
-            seed=config.seed,
-            index=index,
-            max_steps=config.max_steps,
-            rom_sha1=rom_sha1(rom),
-            file=partial / f"episode-{index:06d}{SUFFIX}",
-            exploring=choice.explores,
-        )
-        for index in range(first, first + config.episodes)
-    ]
+    first = partial.open(1 + max((episode.info.index for episode in before), default=-1))
+    before = [episode for episode in before if episode.info.index < first]
+    if partial.waiting:
+        tasks = [
+            _Task(
+                game=config.game,
+                view=config.screen.view(),
+                policy=choice,
+                seed=config.seed,
+                index=index,
+                max_steps=config.max_steps,
+                rom_sha1=rom_sha1(rom),
+                file=partial.episodes / f"episode-{index:06d}{SUFFIX}",
+                reached=partial.reached / f"episode-{index:06d}{SUFFIX}" if choice.explores else None,
+            )
+            for index in range(first, first + config.episodes)
+            if not (before and (config.output / f"episode-{index:06d}{SUFFIX}").exists())
+        ]
+        _play(tasks, partial, config)
+    _finish(config, partial, before)
+    return config.output
+
+
+def _play(tasks: Sequence[_Task], partial: _Partial, config: CollectConfig) -> None:
     there = sum(task.file.exists() for task in tasks)
     if there:
-        print(f"{partial}: {there} episodes are there already", file=sys.stderr)
-    with tqdm(total=config.episodes, initial=there, unit="episode", disable=None) as bar:
+        print(f"{partial.folder}: {there} episodes are there already", file=sys.stderr)
+    explores = any(task.reached for task in tasks)
+    with tqdm(total=len(tasks), initial=there, unit="episode", disable=None) as bar:
         steps = 0
-        for played in _explore(tasks, partial, config) if choice.explores else _play_all(tasks, config.workers):
+        for played in _explore(tasks, partial, config) if explores else _play_all(tasks, config.workers):
             steps += played.steps
             bar.update()
             bar.set_postfix(steps=steps)
-    _finish(config.output, partial, before)
-    save_config(config.output, config)
-    return config.output
 
 
 def _play_all(tasks: Sequence[_Task], workers: int) -> Iterator[_Played]:
@@ -128,25 +155,34 @@ def _play_all(tasks: Sequence[_Task], workers: int) -> Iterator[_Played]:
             yield played
 
 
-def _explore(tasks: Sequence[_Task], partial: Path, config: CollectConfig) -> Iterator[_Played]:
+def _explore(tasks: Sequence[_Task], partial: _Partial, config: CollectConfig) -> Iterator[_Played]:
     """Play episodes that begin where earlier ones have been.
 
     The archive grows between batches of a fixed size, in the order of the episodes, so that the
-    number of workers changes nothing. A batch that was broken off is played again.
+    number of workers changes nothing.
     """
-    file = partial / f"archive{SUFFIX}"
-    archive, done = read_archive(file)
+    archive, done = read_archive(partial.archive)
     with WorkerPool(config.workers) as pool:
         for first in range(done, len(tasks), _EXPLORING_BATCH):
             rng = stream(config.seed, tasks[first].index, _ARCHIVE_STREAM)
             batch = [
                 dataclasses.replace(task, start=archive.draw(rng)) for task in tasks[first : first + _EXPLORING_BATCH]
             ]
-            played = dict(pool.run(_collect_episode, batch))
+            played = {number: _played_before(task) for number, task in enumerate(batch) if task.file.exists()}
+            waiting = [number for number in range(len(batch)) if number not in played]
+            for index, result in pool.run(_collect_episode, [batch[number] for number in waiting]):
+                played[waiting[index]] = result
+                yield result
             for number in range(len(batch)):
                 archive.add(played[number].reached)
-                yield played[number]
-            write_archive(file, archive, first + len(batch))
+            write_archive(partial.archive, archive, first + len(batch))
+            shutil.rmtree(partial.reached)
+
+
+def _played_before(task: _Task) -> _Played:
+    """What an exploring episode left, read back from its files."""
+    assert task.reached is not None
+    return _Played(len(read_episode(task.file)), read_archive(task.reached)[0].states)
 
 
 def _check_output(output: Path) -> None:
@@ -161,32 +197,97 @@ def _check_output(output: Path) -> None:
         raise InputError(f"{output}: expected a folder or nothing there, found a file")
 
 
-def _open_partial(config: CollectConfig, first: int) -> Path:
-    """The folder in which finished episodes wait; one of another configuration is refused."""
-    partial = config.output.with_name(config.output.name + ".partial")
-    note = partial / "collection.json"
-    expected = note_of(config, first)
-    if note.is_file():
-        same, found = json.loads(expected), json.loads(note.read_text())
-        differing = [name for name in same if found.get(name) != same[name]]
+class _Partial:
+    """The folder beside the output in which finished episodes wait for the others.
+
+    Its note, which is removed first, says which collection they belong to; a folder without one is of no
+    collection. Once the episodes have become the data set, the note stands there alone.
+    """
+
+    def __init__(self, config: CollectConfig) -> None:
+        self._config = config
+        self.folder = config.output.with_name(config.output.name + ".partial")
+        self.episodes = self.folder / "episodes"
+        self.reached = self.folder / "reached"
+        self.archive = self.folder / f"archive{SUFFIX}"
+        self._note = self.folder / "collection.json"
+
+    @property
+    def begun(self) -> bool:
+        """Whether a collection was interrupted."""
+        return self._note.is_file()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the data set is still to be made."""
+        return self.episodes.is_dir()
+
+    def open(self, first: int) -> int:
+        """Begin, or go on; returns the index of the first episode, which an interrupted collection knows.
+
+        Raises InputError when that was another collection, or the folder cannot be written.
+        """
+        if self.begun:
+            return self._same_collection()
+        try:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.episodes.mkdir(parents=True)
+        except OSError as error:
+            raise InputError(f"{self.folder}: cannot be written: {error.strerror}") from error
+        with written_whole(self._note) as temporary:
+            temporary.write_text(note_of(self._config, first))
+        return first
+
+    def give_up(self) -> None:
+        """Start over."""
+        if self.begun:
+            print(f"{self.folder}: given up; starting over", file=sys.stderr)
+            self.remove()
+
+    def remove(self) -> None:
+        self._note.unlink()
+        shutil.rmtree(self.folder)
+
+    def _same_collection(self) -> int:
+        try:
+            found = json.loads(self._note.read_text())
+            first, settings = int(found["first"]), dict(found["settings"])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputError(f"{self._note}: expected the note of a collection, found a damaged one") from error
+        own = json.loads(note_of(self._config, first))["settings"]
+        differing = [name for name in sorted(own | settings) if own.get(name) != settings.get(name)]
         if differing:
             raise InputError(
-                f"{partial}: expected the beginning of this collection, found one with another "
-                f"{differing[0]}; go on with its flags or remove the folder"
+                f"{self.folder}: expected the beginning of this collection, found one with another "
+                f"{differing[0]}; go on with its flags, or start over with --no-resume"
             )
-        return partial
-    try:
-        partial.mkdir(parents=True, exist_ok=True)
-        note.write_text(expected)
-    except OSError as error:
-        raise InputError(f"{partial}: cannot be written: {error.strerror}") from error
-    return partial
+        return first
+
+
+def collection_waits(output: Path) -> bool:
+    """Whether a collection into this data set was broken off."""
+    return (output.with_name(output.name + ".partial") / "collection.json").is_file()
 
 
 def note_of(config: CollectConfig, first: int) -> str:
-    """What tells one collection from another: its configuration, and the index of its first episode."""
-    # The number of workers changes nothing that is collected.
-    return json.dumps({**to_plain(dataclasses.replace(config, workers=0)), "first": first}, indent=2) + "\n"
+    """What tells one collection from another: its settings, and the index of its first episode."""
+    return json.dumps({"schema": _SCHEMA, "settings": _identity(config), "first": first}, indent=2) + "\n"
+
+
+def _identity(config: CollectConfig) -> dict[str, Any]:
+    """The settings of a collection, and the content of the files that its agent is read from."""
+    agent = [path for path in (Path(config.policy), config.vae, config.mdnrnn) if path is not None and path.is_file()]
+    return {**settings_of(config), "policy": config.policy if not agent else [file_sha256(path) for path in agent]}
+
+
+def _finished_before(config: CollectConfig) -> bool:
+    """Whether this very collection is what the output holds."""
+    try:
+        record = json.loads(config_file(config.output).read_text())["finished"]
+        same = bool(record["settings"] == _identity(config))
+        return same and bool(record["fingerprint"] == open_dataset(config.output).fingerprint)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, InputError):
+        return False  # there is no record of one
 
 
 @functools.lru_cache(maxsize=1)
@@ -210,7 +311,7 @@ def _collect_episode(task: _Task) -> _Played:
         actions.append(moment.action)
         rewards.append(moment.reward)
         cell = cell_of(moment.info["world"], moment.info["stage"], moment.info["x_pos"])
-        if task.exploring and cell not in reached and not moment.terminated:
+        if task.reached and cell not in reached and not moment.terminated:
             reached[cell] = game.save_state()
     arrays = (
         np.stack(frames),
@@ -236,25 +337,33 @@ def _collect_episode(task: _Task) -> _Played:
         start="level" if task.start is None else "archive",
         sha256=content_hash(*arrays),
     )
+    if task.reached:
+        write_archive(task.reached, Archive(reached), 1)  # first: an episode that is there is there with its states
     write_episode(task.file, check_episode(Episode(*arrays, info), str(task.file)))
     return _Played(len(actions) - 1, reached)
 
 
-def _finish(output: Path, partial: Path, before: list[Episode]) -> None:
-    """Turn the waiting episodes into the data set and remove their folder."""
-    files = episode_files(partial)
-    if output.suffix == ".pkl":
-        write_pickle(output, itertools.chain(before, map(read_episode, files)))
-    elif before:
-        for file in files:
-            file.replace(output / file.name)
-    else:
-        if output.is_dir():
-            shutil.rmtree(output)
-        output.mkdir(parents=True)
-        for file in files:
-            file.replace(output / file.name)
-    shutil.rmtree(partial)
+def _finish(config: CollectConfig, partial: _Partial, before: list[Episode]) -> None:
+    """Turn the waiting episodes into the data set and remove their folder; wherever this breaks off it can go on."""
+    output = config.output
+    if partial.waiting:
+        for leftover in partial.episodes.glob(".*"):  # of a worker that was killed while it wrote
+            leftover.unlink()
+        files = episode_files(partial.episodes)
+        if output.suffix == ".pkl":
+            write_pickle(output, itertools.chain(before, map(read_episode, files)))
+        elif before:
+            for file in files:
+                file.replace(output / file.name)
+            sync_folder(output)
+        else:
+            if output.is_dir():
+                output.replace(partial.folder / "replaced")
+            partial.episodes.replace(output)
+            sync_folder(output.parent)
+    record = {"settings": _identity(config), "fingerprint": open_dataset(output).fingerprint}
+    save_config(output, config, finished=record)
+    partial.remove()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -96,6 +96,7 @@ def choice_of(config: EvaluateConfig) -> PolicyChoice:
         vae=config.vae,
         mdnrnn=config.mdnrnn,
         controller=config.controller,
+        trust=config.trust,
     )
 
 

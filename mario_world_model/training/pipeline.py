@@ -11,6 +11,7 @@ import math
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,17 +35,38 @@ from mario_world_model.evaluation.dream_beside_reality import compare, filmstrip
 from mario_world_model.evaluation.summary import Summary, describe
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.episode import Episode
-from mario_world_model.training.data_collection import collect
+from mario_world_model.training.data_collection import collect, collection_waits
 from mario_world_model.training.evaluate import evaluate
+from mario_world_model.training.journal import Journal
+from mario_world_model.training.resume import settings_of
 from mario_world_model.training.train_controller import ControllerFigures, train_controller
 from mario_world_model.training.train_mdn_rnn import MDNRNNFigures, train_mdn_rnn
 from mario_world_model.training.train_vae import VAEFigures, train_vae
 from mario_world_model.utils.atomic import written_whole
+from mario_world_model.utils.lock import sole_writer
 from mario_world_model.utils.tracking import save_config
 from mario_world_model.utils.video import write_video
 
 _EVALUATION_SEEDS = 1_000_000  # evaluation plays no episode that a stage has seen
 _DREAM_STEPS = 60
+
+
+@dataclass(frozen=True)
+class Explored:
+    """What exploration gave."""
+
+    episodes: int
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What a round's controller did in the real game, and the data set with it; fields as in `Round`."""
+
+    episodes: int
+    steps: int
+    real_score: float
+    real_max_x: float
+    flags: float
 
 
 @dataclass(frozen=True)
@@ -102,13 +124,15 @@ class _Run:
         """V is the same in all rounds; M and C are kept of each."""
         return _Parts(self.result.vae, self.folder / f"round-{number + 1}")
 
-    def collect_base(self) -> None:
+    def collect_base(self) -> Explored:
         """The first episodes, which explore the level."""
         collect(dataclasses.replace(self._collection(), episodes=self.config.episodes))
+        return Explored(len(self.episodes()))
 
-    def collect_with(self, number: int) -> Dataset:
-        """Add episodes of a round's controller; returns the whole data set."""
+    def collect_with(self, number: int) -> Collected:
+        """Add episodes of a round's controller."""
         parts = self.parts(number)
+        added = self.config.round_episodes
         config = dataclasses.replace(
             self._collection(),
             policy=str(parts.controller),
@@ -118,7 +142,22 @@ class _Run:
             max_steps=self.config.round_max_steps,
             append=True,
         )
-        return open_dataset(collect(config))
+        # A run may have been broken off between the last episode and the note of it in the journal.
+        if collection_waits(self.dataset) or len(self.episodes()) < self.config.episodes + (number + 1) * added:
+            collect(config)
+        episodes = self.episodes()
+        played = episodes[-added:]
+        return Collected(
+            episodes=len(episodes),
+            steps=sum(len(episode) for episode in episodes),
+            real_score=float(np.mean([episode.rewards.sum() for episode in played])),
+            real_max_x=float(np.mean([_furthest(episode) for episode in played])),
+            flags=float(np.mean([episode.reached_flag for episode in played])),
+        )
+
+    def episodes(self) -> Sequence[Episode]:
+        """The data set as it is now."""
+        return open_dataset(self.dataset).episodes
 
     def train_vae(self) -> VAEFigures:
         return train_vae(
@@ -128,6 +167,7 @@ class _Run:
                 output=self.result.vae,
                 epochs=self.config.vae_epochs,
                 device=self.config.device,
+                resume=self.config.resume,
                 logs=self.logs,
                 seed=self.config.seed,
             )
@@ -147,6 +187,7 @@ class _Run:
                 init=self.parts(number - 1).mdnrnn if number else None,
                 output=self.parts(number).mdnrnn,
                 device=self.config.device,
+                resume=self.config.resume,
                 logs=self.logs,
                 seed=self.config.seed + number,
             )
@@ -168,6 +209,7 @@ class _Run:
                 game=self._play,
                 workers=self.config.workers,
                 device=self.config.device,
+                resume=self.config.resume,
                 logs=self.logs,
                 seed=self.config.seed + number,
             )
@@ -218,56 +260,58 @@ class _Run:
             game=self.config.game,
             output=self.dataset,
             workers=self.config.workers,
+            resume=self.config.resume,
             seed=self.config.seed,
         )
 
 
 def run(config: RunConfig) -> Result:
-    """Run every stage and write the summary; each stage's output replaces that of an earlier run.
+    """Run every stage that is not done yet and write the summary.
 
     The controller of a run is that of the round which scored best in the real episodes it added to the
-    data set; evaluation then plays episodes that nothing was chosen by.
+    data set; evaluation then plays episodes that nothing was chosen by. Other settings in the folder of a
+    finished run replace what it made.
     """
-    begun = time.monotonic()
+    with sole_writer(config.output / "run"):
+        return _run(config, Journal(config.output, settings_of(config), config.resume))
+
+
+def _run(config: RunConfig, journal: Journal) -> Result:
     stages = _Run(config)
     save_config(config.output / "run", config)
-    stages.collect_base()
-    vae = stages.train_vae()
+    journal.stage("explore", Explored, stages.collect_base)
+    vae = journal.stage("vae", VAEFigures, stages.train_vae)
     rounds: list[Round] = []
     best = 0
     for number in range(config.rounds):
-        started = time.monotonic()
-        mdn_rnn = stages.train_mdn_rnn(number)
-        controller = stages.train_controller(number, best)
-        dataset = stages.collect_with(number)
-        played = dataset.episodes[-config.round_episodes :]
-        rounds.append(
-            Round(
-                episodes=len(dataset.episodes),
-                steps=dataset.steps,
-                mdn_rnn=mdn_rnn,
-                controller=controller,
-                real_score=float(np.mean([episode.rewards.sum() for episode in played])),
-                real_max_x=float(np.mean([_furthest(episode) for episode in played])),
-                flags=float(np.mean([episode.reached_flag for episode in played])),
-                seconds=time.monotonic() - started,
-            )
-        )
+        rounds.append(_round(stages, journal, number, best))
         best = max(range(len(rounds)), key=lambda index: rounds[index].real_score)
         print(describe_round(number, rounds[-1]), flush=True)
         if rounds[-1].flags >= config.stop_at_flags:
             break
     stages.keep(best)
-    stages.picture_dream(dataset)
+    begun = time.monotonic()
+    stages.picture_dream(open_dataset(stages.dataset))
     agent, random = stages.evaluate()
-    result = Result(vae, rounds, best, agent, random, time.monotonic() - begun)
+    result = Result(vae, rounds, best, agent, random, journal.seconds + time.monotonic() - begun)
     for name, content in (
         ("summary.json", json.dumps(to_plain(result), indent=2)),
         ("summary.md", describe_result(config, result)),
     ):
         with written_whole(config.output / name) as temporary:
             temporary.write_text(content + "\n")
+    journal.finish()
     return result
+
+
+def _round(stages: _Run, journal: Journal, number: int, best: int) -> Round:
+    """Train M, evolve C from the best round's so far, and collect with it."""
+    names = [f"{stage} of round {number + 1}" for stage in ("mdn-rnn", "controller", "episodes")]
+    mdn_rnn = journal.stage(names[0], MDNRNNFigures, lambda: stages.train_mdn_rnn(number))
+    controller = journal.stage(names[1], ControllerFigures, lambda: stages.train_controller(number, best))
+    collected = journal.stage(names[2], Collected, lambda: stages.collect_with(number))
+    seconds = sum(journal.seconds_of(name) for name in names)
+    return Round(mdn_rnn=mdn_rnn, controller=controller, seconds=seconds, **dataclasses.asdict(collected))
 
 
 def _furthest(episode: Episode) -> int:
@@ -331,7 +375,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _report(config: RunConfig) -> None:
-    print(describe_result(config, run(config)))
+    summary = config.output / "summary.md"
+    if config.resume and summary.is_file() and Journal(config.output, settings_of(config), True).finished:
+        print(f"{config.output}: complete already; --no-resume starts over", file=sys.stderr)
+        print(summary.read_text().strip())
+    else:
+        print(describe_result(config, run(config)))
 
 
 if __name__ == "__main__":

@@ -6,73 +6,227 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import functools
 import sys
-from pathlib import Path
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import SubprocVecEnv, VecMonitor
+from stable_baselines3.common.logger import KVWriter, Logger
+from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnvWrapper, VecMonitor
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
+from torch import Tensor
 from tqdm import tqdm
 
 from mario_world_model.command import run_command
-from mario_world_model.config import PPOConfig
+from mario_world_model.config import GameConfig, PPOConfig, ViewConfig, to_plain
 from mario_world_model.emulation.rom import find_rom
 from mario_world_model.emulation.stages import parse_env_id
 from mario_world_model.errors import InputError
-from mario_world_model.policies.ppo import ppo_file
+from mario_world_model.models.world_model import Controls
+from mario_world_model.policies.ppo import ppo_file, save_ppo
+from mario_world_model.training.finite import require_finite
+from mario_world_model.training.resume import Run
 from mario_world_model.utils.atomic import written_whole
+from mario_world_model.utils.checkpoint import Checkpoint
 from mario_world_model.utils.devices import choose_device
 from mario_world_model.utils.environment import make_worker_env
+from mario_world_model.utils.game_state import ResumableGame
 from mario_world_model.utils.processes import start_method
-from mario_world_model.utils.tracking import save_config
+from mario_world_model.utils.tracking import Tracker
+from mario_world_model.utils.workers import SILENCE
 
+_ATTEMPTS = 4  # times that games may be lost before the fault is taken to lie elsewhere
 # What is left of the first learning rate and entropy bonus at the end. Less exploration than this, or
 # as much of it to the last, and runs on 1-1 collapse or stay random.
 _LAST_RATE_SHARE = 2 / 3
 _LAST_ENTROPY_SHARE = 0.01
 
 
-def train_ppo(config: PPOConfig) -> Path:
-    """Train PPO and write its archive; returns the archive's path."""
+@dataclass(frozen=True)
+class PPOFigures:
+    """What there is to say of a training."""
+
+    timesteps: int
+    """Agent steps."""
+    score: float
+    """Mean return of its last hundred episodes; 0 where none ended."""
+
+
+def train_ppo(config: PPOConfig) -> PPOFigures:
+    """Train PPO and write its two files; goes on at the rollout that an interrupted training was in."""
     find_rom(parse_env_id(config.game.env).mode, config.game.rom)
     if config.rollout_steps * config.environments < config.batch_size:
         raise InputError(
             f"batch_size: expected at most rollout_steps × environments = "
             f"{config.rollout_steps * config.environments}, found {config.batch_size}"
         )
+    stem = config.output.with_suffix("") if config.output.suffix in (".pt", ".zip") else config.output
+    plain, archive = (stem.with_name(stem.name + ending) for ending in (".pt", ".zip"))
+    with Run("PPO", dataclasses.replace(config, output=plain), {}) as run:
+        finished = run.finished(PPOFigures)
+        if finished is not None:
+            return finished
+        model = _with_games_replaced(config, run)
+        figures = PPOFigures(model.num_timesteps, _mean_score(model))
+        with written_whole(archive) as temporary, temporary.open("wb") as file:
+            model.save(file)
+        controls = Controls(config.game.actions, config.game.frame_skip, config.view)
+        save_ppo(plain, model.policy, controls, {"settings": to_plain(config), **dataclasses.asdict(figures)})
+        run.finish(figures)
+    return figures
+
+
+def _with_games_replaced(config: PPOConfig, run: Run) -> PPO:
+    """Train to the end; a game whose process is lost is begun again, and the present rollout with it."""
+    for attempt in range(_ATTEMPTS):
+        games = _Games(config)
+        progress = _Progress(config, run)
+        try:
+            return _learn(config, run, games, progress)
+        except KeyboardInterrupt:
+            if progress.state is not None:
+                run.save(progress.state)
+            raise
+        except (EOFError, ConnectionError) as loss:
+            if attempt + 1 == _ATTEMPTS:
+                raise InputError(
+                    f"PPO: lost a game's process {_ATTEMPTS} times ({loss or type(loss).__name__})"
+                ) from loss
+            print("PPO: a game's process was lost; this rollout is played again", file=sys.stderr)
+            if progress.state is not None:
+                run.go_back(progress.state)
+        finally:
+            progress.close()
+            games.end()
+    raise AssertionError("unreachable")
+
+
+def _learn(config: PPOConfig, run: Run, games: _Games, progress: _Progress) -> PPO:
     device = choose_device(config.device)
-    file = ppo_file(config.output)
-    save_config(file, config)
-    games = VecMonitor(
-        SubprocVecEnv(
-            [functools.partial(make_worker_env, config.game, config.view) for _ in range(config.environments)],
-            start_method=start_method(),
-        )
+    monitor = VecMonitor(games)
+    model = PPO(
+        "CnnPolicy",
+        monitor,
+        n_steps=config.rollout_steps,
+        batch_size=config.batch_size,
+        n_epochs=config.update_epochs,
+        gamma=config.gamma,
+        gae_lambda=config.gae_lambda,
+        learning_rate=lambda left: config.learning_rate * _falling(left, _LAST_RATE_SHARE),
+        ent_coef=config.entropy,
+        clip_range=config.clip,
+        seed=config.seed,
+        device=device,
     )
-    try:
-        model = PPO(
-            "CnnPolicy",
-            games,
-            n_steps=config.rollout_steps,
-            batch_size=config.batch_size,
-            n_epochs=config.update_epochs,
-            gamma=config.gamma,
-            gae_lambda=config.gae_lambda,
-            learning_rate=lambda left: config.learning_rate * _falling(left, _LAST_RATE_SHARE),
-            ent_coef=config.entropy,
-            clip_range=config.clip,
-            tensorboard_log=str(config.logs),
-            seed=config.seed,
-            device=device,
-        )
-        model.learn(config.timesteps, callback=_Progress(config), tb_log_name="ppo")
-        with written_whole(file) as temporary, temporary.open("wb") as archive:
-            model.save(archive)
-    finally:
-        games.close()
-    return file
+
+    def stop_unless_finite(*_: object) -> None:
+        where = f"PPO: step {model.num_timesteps}, epoch {model._n_updates % config.update_epochs}"
+        require_finite(None, model.policy.parameters(), where)
+
+    model.policy.optimizer.register_step_pre_hook(stop_unless_finite)
+    at = run.restore(policy=model.policy, adam=model.policy.optimizer)
+    if at:
+        _put_back(model, games, monitor, at, run.arrays)
+        model.ent_coef = _entropy(config, model.num_timesteps)
+    with run.tracker("ppo") as tracker:
+        model.set_logger(Logger(None, [_ToTracker(tracker)]))
+        left = config.timesteps - model.num_timesteps
+        model.learn(left, callback=progress, reset_num_timesteps=not at)
+    return model
+
+
+class _Games(SubprocVecEnv):
+    """Games in processes of their own, which are ended whatever they are doing."""
+
+    def __init__(self, config: PPOConfig) -> None:
+        make = functools.partial(_make_game, config.game, config.view)
+        super().__init__([make] * config.environments, start_method=start_method())
+
+    def step_wait(self) -> VecEnvStepReturn:
+        for remote in self.remotes:
+            if not remote.poll(SILENCE):
+                raise EOFError(f"no sign of life for {SILENCE:.0f} s")
+        return super().step_wait()
+
+    def end(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.join()
+
+
+def _make_game(game: GameConfig, view: ViewConfig) -> ResumableGame:
+    return ResumableGame(make_worker_env(game, view))
+
+
+class _ToTracker(KVWriter):
+    """stable-baselines3's figures on their way into our log."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+
+    def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
+        del key_excluded
+        figures = {
+            name: float(value) for name, value in key_values.items() if isinstance(value, (int, float, np.number))
+        }
+        self._tracker.scalars(step, **figures)
+
+    def close(self) -> None:
+        """The tracker closes itself."""
+
+
+def _taken_apart(model: PPO, games: SubprocVecEnv, monitor: VecMonitor) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """All of a training between two rollouts but the networks: counters, and arrays."""
+    # stable-baselines3 shuffles its batches with NumPy's global generator.
+    luck = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
+    counters = {
+        "timesteps": model.num_timesteps,
+        "updates": model._n_updates,
+        "episodes": [[float(one["r"]), int(one["l"])] for one in model.ep_info_buffer or ()],
+    }
+    arrays = {
+        "seen": model._last_obs,
+        "begins": model._last_episode_starts,
+        "returns": monitor.episode_returns,
+        "lengths": monitor.episode_lengths,
+        "luck": luck["key"].astype(np.int64),
+        "luck_at": np.array(luck["pos"]),
+    }
+    for number, state in enumerate(games.env_method("take_state")):
+        arrays |= {f"game{number}.{name}": array for name, array in state.items()}
+    tensors = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+    return counters, tensors
+
+
+def _put_back(
+    model: PPO, games: SubprocVecEnv, monitor: VecMonitor, at: dict[str, Any], arrays: dict[str, Tensor]
+) -> None:
+    found = {name: tensor.numpy() for name, tensor in arrays.items()}
+    monitor.reset()
+    for number in range(games.num_envs):
+        parts = {name: found[f"game{number}.{name}"] for name in ("state", "views", "luck")}
+        games.env_method("put_state", parts, indices=number)
+    monitor.episode_returns, monitor.episode_lengths = found["returns"].copy(), found["lengths"].copy()
+    model.num_timesteps, model._n_updates = at["timesteps"], at["updates"]
+    model._last_obs, model._last_episode_starts = found["seen"], found["begins"]
+    episodes = [{"r": score, "l": steps, "t": 0.0} for score, steps in at["episodes"]]
+    model.ep_info_buffer, model.ep_success_buffer = deque(episodes, maxlen=100), deque(maxlen=100)
+    np.random.set_state(("MT19937", found["luck"].astype(np.uint32), int(found["luck_at"]), 0, 0.0))  # noqa: NPY002
+
+
+def _mean_score(model: PPO) -> float:
+    return float(np.mean([one["r"] for one in model.ep_info_buffer or ()] or [0.0]))
+
+
+def _entropy(config: PPOConfig, timesteps: int) -> float:
+    return config.entropy * _falling(max(0.0, 1.0 - timesteps / config.timesteps), _LAST_ENTROPY_SHARE)
 
 
 def _falling(left: float, last_share: float) -> float:
@@ -81,32 +235,49 @@ def _falling(left: float, last_share: float) -> float:
 
 
 class _Progress(BaseCallback):
-    """A bar, and the entropy bonus on its way down."""
+    """A bar, the entropy bonus on its way down, and the state before every rollout."""
 
-    def __init__(self, config: PPOConfig) -> None:
+    def __init__(self, config: PPOConfig, run: Run) -> None:
         super().__init__()
-        self._config = config
+        self.state: Checkpoint | None = None
+        """Where the training was before the present rollout, to go back to."""
+        self._config, self._run = config, run
         self._bar = tqdm(total=config.timesteps, unit="step", unit_scale=True, disable=None, desc="PPO")
 
+    def close(self) -> None:
+        self._bar.close()
+
+    def _on_rollout_start(self) -> None:
+        model, monitor = self.model, self.training_env
+        assert isinstance(model, PPO)
+        while not isinstance(monitor, VecMonitor):
+            assert isinstance(monitor, VecEnvWrapper)
+            monitor = monitor.venv
+        assert isinstance(monitor.venv, SubprocVecEnv)
+        # A copy: weights change before the next one, and a signal may come in between.
+        self.state = copy.deepcopy(self._run.state(self.num_timesteps, *_taken_apart(model, monitor.venv, monitor)))
+        if self._run.due:
+            self._run.save(self.state)
+
     def _on_step(self) -> bool:
-        self._bar.update(self._config.environments)
+        self._bar.n = self.num_timesteps
+        self._bar.update(0)
         return True
 
     def _on_rollout_end(self) -> None:
-        left = max(0.0, 1.0 - self.num_timesteps / self._config.timesteps)
         assert isinstance(self.model, PPO)
-        self.model.ent_coef = self._config.entropy * _falling(left, _LAST_ENTROPY_SHARE)
-        returns = [episode["r"] for episode in self.model.ep_info_buffer or ()]
-        if returns:
-            self._bar.set_postfix(score=f"{np.mean(returns):.0f}")
-
-    def _on_training_end(self) -> None:
-        self._bar.close()
+        self.model.ent_coef = _entropy(self._config, self.num_timesteps)
+        self._bar.set_postfix(score=f"{_mean_score(self.model):.0f}")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    return run_command(PPOConfig, lambda config: print(train_ppo(config)), "mario-world-model ppo", arguments)
+    return run_command(PPOConfig, _report, "mario-world-model ppo", arguments)
+
+
+def _report(config: PPOConfig) -> None:
+    figures = train_ppo(config)
+    print(f"{ppo_file(config.output)}: {figures.timesteps} steps, mean score of the last episodes {figures.score:.0f}")
 
 
 if __name__ == "__main__":

@@ -33,13 +33,16 @@ from mario_world_model.checkpoints import load_controller, load_world_model, sav
 from mario_world_model.command import run_command
 from mario_world_model.config import TrainControllerConfig, to_plain
 from mario_world_model.emulation.actions import ACTION_SETS
+from mario_world_model.errors import InputError
 from mario_world_model.models.controller import Controllers, FeatureScaling, parameter_count
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.training.budget import Budget
+from mario_world_model.training.evolution import History
 from mario_world_model.training.fitness import DreamFitness, Fitness, RealFitness
+from mario_world_model.training.resume import Run
 from mario_world_model.utils.devices import choose_device
 from mario_world_model.utils.seeding import stream_seed
-from mario_world_model.utils.tracking import Tracker, save_config
+from mario_world_model.utils.signals import stop_between_steps
 
 _CMA_STREAM, _FITNESS_STREAM, _CHECK_STREAM = 30, 31, 32
 # Above this the full covariance costs more than it finds within the generations there are.
@@ -59,7 +62,7 @@ class ControllerFigures:
 
 
 def train_controller(config: TrainControllerConfig) -> ControllerFigures:
-    """Evolve C and write its checkpoint.
+    """Evolve C and write its checkpoint; goes on where an interrupted evolution stopped.
 
     Every tenth generation the best candidate and the mean of the distribution meet the same unseen
     luck; the best of all that met it is written, at once.
@@ -67,25 +70,40 @@ def train_controller(config: TrainControllerConfig) -> ControllerFigures:
     device = choose_device(config.device)
     world_model, fingerprint = load_world_model(config.vae, config.mdnrnn)
     world_model = world_model.to(device)
+    inputs = {"vae": config.vae, "mdnrnn": config.mdnrnn, "init": config.init}
+    with Run("controller", config, inputs) as run:
+        return run.finished(ControllerFigures) or _evolve(config, world_model, fingerprint, run)
+
+
+def _evolve(config: TrainControllerConfig, world_model: WorldModel, fingerprint: str, run: Run) -> ControllerFigures:
+    device = world_model.device
     search = _SearchSpace(world_model, config.logit_bound, config.sees)
     start = np.zeros(search.size)
     if config.init is not None:
         start = search.vector(load_controller(config.init, world_model, None).to(device))
     fitness, check_situations = _fitness(config, world_model)
-    save_config(config.output, config)
     evolution = cma.CMAEvolutionStrategy(start, config.sigma, _options(config, search.size))
-    budget = Budget(config.iterations, config.max_minutes)
-    best, generation = -np.inf, 0
-    path = [start]
+    at = run.restore()
+    best: float = at.get("best", -np.inf)
+    history = History.of(run.arrays)
+    path = [start, *history.replay(evolution, _CHECK_EVERY, run.file)]
+    generation = len(history)
+    budget = Budget(config.iterations, config.max_minutes, at.get("seconds", 0.0))
     with (
-        Tracker(config.logs, "controller", config) as tracker,
-        tqdm(total=config.iterations, unit="generation", disable=None, desc="controller") as bar,
+        run.tracker("controller") as tracker,
+        tqdm(total=config.iterations, initial=generation, unit="generation", disable=None, desc="controller") as bar,
+        stop_between_steps(),
     ):
         while budget.progress(generation) < 1.0:
             candidates = evolution.ask()
             luck = stream_seed(config.seed, _FITNESS_STREAM, generation)
             returns = fitness(search.controllers(candidates), config.starts_per_candidate, luck)
-            evolution.tell(candidates, list(-returns))
+            if not np.isfinite(returns).all():
+                raise InputError(
+                    f"controller: generation {generation}: expected finite returns, found {returns.min()} "
+                    f"for candidate {int(returns.argmin())}"
+                )
+            history.tell(evolution, candidates, returns)
             generation += 1
             bar.update()
             tracker.scalars(
@@ -106,10 +124,13 @@ def train_controller(config: TrainControllerConfig) -> ControllerFigures:
                     save_controllers(config.output, chosen, world_model, fingerprint, provenance)
                 path.append(evolution.mean)
                 bar.set_postfix(fitness=f"{returns.mean():.1f}", best=f"{best:.1f}")
+            run.reached(generation, {"best": best, "seconds": budget.spent}, history.arrays(evolution))
     save_controllers(
         path_file(config.output), search.controllers(_thin(path)), world_model, fingerprint, {"generations": generation}
     )
-    return ControllerFigures(best, generation)
+    figures = ControllerFigures(best, generation)
+    run.finish(figures)
+    return figures
 
 
 def path_file(controller: Path) -> Path:

@@ -34,10 +34,12 @@ from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.latents import LatentEpisode, encode_dataset
 from mario_world_model.rollouts.sequences import SequenceBatch, batches_of_epoch, collate, draw_starts
 from mario_world_model.training.budget import Budget, percent_bar
+from mario_world_model.training.finite import require_finite
 from mario_world_model.training.mdn_rnn_loss import mdn_rnn_loss
+from mario_world_model.training.resume import Run
 from mario_world_model.utils.devices import choose_device
 from mario_world_model.utils.seeding import stream, stream_seed, torch_stream
-from mario_world_model.utils.tracking import Tracker, save_config
+from mario_world_model.utils.signals import stop_between_steps
 
 _WEIGHTS_STREAM, _BATCH_STREAM, _STARTS_STREAM, _HELD_OUT_STREAM, _LUCK_STREAM = 20, 21, 22, 23, 24
 _LOG_EVERY = 20
@@ -58,24 +60,30 @@ class MDNRNNFigures:
 
 
 def train_mdn_rnn(config: TrainMDNRNNConfig) -> MDNRNNFigures:
-    """Train M and write its checkpoint."""
+    """Train M and write its checkpoint; goes on where an interrupted training stopped."""
     device = choose_device(config.device)
-    dataset = open_dataset(config.dataset)
-    train, held_out = dataset.split()
+    dataset = open_dataset(config.dataset, config.skip_damaged)
     saved_vae = load_vae(config.vae)
     if saved_vae.controls != dataset.controls:
         raise InputError(f"{config.vae}: expected a VAE for {dataset.controls}, found one for {saved_vae.controls}")
+    inputs = {"dataset": dataset.fingerprint, "vae": saved_vae.fingerprint, "init": config.init}
+    with Run("MDN-RNN", config, inputs) as run:
+        return run.finished(MDNRNNFigures) or _train(config, dataset, saved_vae, device, run)
+
+
+def _train(
+    config: TrainMDNRNNConfig, dataset: Dataset, saved_vae: SavedVAE, device: torch.device, run: Run
+) -> MDNRNNFigures:
+    train, held_out = dataset.split()
     torch.manual_seed(stream_seed(config.seed, _WEIGHTS_STREAM))
     network = _initial_network(config, saved_vae).to(device)
     network.lstm.requires_grad_(config.control != "untrained")
-    save_config(config.output, config)
     episodes = encode_dataset(dataset, saved_vae.vae, saved_vae.fingerprint, device)
     seen = [episodes[index] for index in train]
     others = [episodes[index] for index in held_out]
     unseen = _unseen_batch(others, config).to(device)
     # Of an episode's windows the first and the last are half as long as the others on average.
     windows = sum(0.5 + len(episode) / config.sequence_length for episode in seen)
-    budget = Budget(config.epochs * math.ceil(windows / config.batch_size), config.max_minutes)
     optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
     rewards = torch.cat([episode.rewards for episode in seen])
     world_model = WorldModel(
@@ -92,29 +100,38 @@ def train_mdn_rnn(config: TrainMDNRNNConfig) -> MDNRNNFigures:
         reward_bounds=(float(rewards.min()), float(rewards.max())),
     )
     luck = torch_stream(config.seed, device, _LUCK_STREAM)
-    update = check = 0
+    at = run.restore(network=network, adam=optimiser, luck=luck)
+    update, first_epoch, number, check = (at.get(name, 0) for name in ("update", "epoch", "batch", "check"))
+    updates = config.epochs * math.ceil(windows / config.batch_size)
+    budget = Budget(updates, config.max_minutes, at.get("seconds", 0.0))
     with (
-        Tracker(config.logs, "mdn_rnn", config) as tracker,
+        run.tracker("mdn_rnn") as tracker,
         percent_bar("MDN-RNN") as bar,
+        stop_between_steps(),
     ):
-        before = after = _held_out(network, unseen, config)
-        tracker.scalars(0, **after)
-        for epoch in range(config.epochs):
+        before = after = at["before"] if at else _held_out(network, unseen, config)
+        if at:
+            after = at["after"]
+        else:
+            tracker.scalars(0, **before)
+        for epoch in range(first_epoch, config.epochs):
             rng = stream(config.seed, _BATCH_STREAM, epoch)
-            for cut in batches_of_epoch(seen, config.sequence_length, config.batch_size, rng):
+            for cut in batches_of_epoch(seen, config.sequence_length, config.batch_size, rng, skip=number):
+                if budget.progress(update) >= 1.0:
+                    break
                 for group in optimiser.param_groups:
                     group["lr"] = config.learning_rate * budget.rate_scale(update)
                 batch = cut.to(device)
                 if config.control == "shuffled":
                     batch = dataclasses.replace(batch, actions=batch.actions.roll(1, dims=0))
                 loss = mdn_rnn_loss(network, batch, config, luck)
-                if not bool(torch.isfinite(loss.total)):
-                    raise InputError(f"MDN-RNN: expected a finite loss, found {loss.total.item()} at update {update}")
                 optimiser.zero_grad(set_to_none=True)
                 loss.total.backward()
+                where = f"MDN-RNN: step {update}, epoch {epoch}, batch {number}"
+                require_finite(loss.total, network.parameters(), where)
                 torch.nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)
                 optimiser.step()
-                update += 1
+                update, number = update + 1, number + 1
                 if update % _LOG_EVERY == 0:
                     tracker.scalars(
                         update,
@@ -135,8 +152,9 @@ def train_mdn_rnn(config: TrainMDNRNNConfig) -> MDNRNNFigures:
                     after = _held_out(network, unseen, config)
                     tracker.scalars(update, **after, **_foresight(world_model, others, config.seed))
                     tracker.picture(update, "dream beside reality", _picture(world_model, dataset, held_out))
-                if budget.progress(update) >= 1.0:
-                    break
+                counters = {"update": update, "epoch": epoch, "batch": number, "check": check}
+                run.reached(update, {**counters, "seconds": budget.spent, "before": before, "after": after})
+            number = 0
             if budget.progress(update) >= 1.0:
                 break
     figures = MDNRNNFigures(
@@ -152,6 +170,7 @@ def train_mdn_rnn(config: TrainMDNRNNConfig) -> MDNRNNFigures:
         "held_out": dataclasses.asdict(figures),
     }
     save_mdn_rnn(config.output, world_model, saved_vae.fingerprint, provenance)
+    run.finish(figures)
     return figures
 
 

@@ -27,9 +27,11 @@ from mario_world_model.models.vae import VAE, to_frames
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.frames import FramePool
 from mario_world_model.training.budget import Budget, percent_bar
+from mario_world_model.training.finite import require_finite
+from mario_world_model.training.resume import Run
 from mario_world_model.utils.devices import choose_device
 from mario_world_model.utils.seeding import stream, stream_seed
-from mario_world_model.utils.tracking import Tracker, save_config
+from mario_world_model.utils.signals import stop_between_steps
 from mario_world_model.utils.video import side_by_side
 
 _WEIGHTS_STREAM, _BATCH_STREAM = 10, 11
@@ -48,9 +50,14 @@ class VAEFigures:
 
 
 def train_vae(config: TrainVAEConfig) -> VAEFigures:
-    """Train V and write its checkpoint."""
+    """Train V and write its checkpoint; goes on where an interrupted training stopped."""
     device = choose_device(config.device)
-    dataset = open_dataset(config.dataset)
+    dataset = open_dataset(config.dataset, config.skip_damaged)
+    with Run("VAE", config, {"dataset": dataset.fingerprint, "init": config.init}) as run:
+        return run.finished(VAEFigures) or _train(config, dataset, device, run)
+
+
+def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: Run) -> VAEFigures:
     train, held_out = dataset.split()
     pool = FramePool([dataset.episodes[index] for index in train])
     unseen = FramePool([dataset.episodes[index] for index in held_out]).spread(_HELD_OUT_FRAMES).to(device)
@@ -61,26 +68,33 @@ def train_vae(config: TrainVAEConfig) -> VAEFigures:
     vae = _initial_vae(config, dataset).to(device)
     vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's overloads
     optimiser = torch.optim.Adam(vae.parameters(), lr=config.learning_rate)
-    budget = Budget(config.epochs * max(1, len(pool) // config.batch_size), config.max_minutes)
-    save_config(config.output, config)
-    update = 0
+    at = run.restore(vae=vae, adam=optimiser)
+    update, first_epoch, batch = at.get("update", 0), at.get("epoch", 0), at.get("batch", 0)
+    updates = config.epochs * max(1, len(pool) // config.batch_size)
+    budget = Budget(updates, config.max_minutes, at.get("seconds", 0.0))
     with (
-        Tracker(config.logs, "vae", config) as tracker,
+        run.tracker("vae") as tracker,
         percent_bar("VAE") as bar,
+        stop_between_steps(),
     ):
-        loss_before, psnr = _held_out(vae, unseen, rarity)
-        tracker.scalars(0, held_out__loss=loss_before, held_out__psnr=psnr)
-        for epoch in range(config.epochs):
-            for frames in pool.batches(config.batch_size, stream(config.seed, _BATCH_STREAM, epoch)):
+        if at:
+            loss_before = at["loss_before"]
+        else:
+            loss_before, psnr = _held_out(vae, unseen, rarity)
+            tracker.scalars(0, held_out__loss=loss_before, held_out__psnr=psnr)
+        for epoch in range(first_epoch, config.epochs):
+            rng = stream(config.seed, _BATCH_STREAM, epoch)
+            for frames in pool.batches(config.batch_size, rng, skip=batch):
+                if budget.progress(update) >= 1.0:
+                    break
                 for group in optimiser.param_groups:
                     group["lr"] = config.learning_rate * budget.rate_scale(update)
                 loss = vae.loss(frames.to(device), rarity=rarity)
-                if not bool(torch.isfinite(loss.total)):
-                    raise InputError(f"VAE: expected a finite loss, found {loss.total.item()} at update {update}")
                 optimiser.zero_grad(set_to_none=True)
                 loss.total.backward()
+                require_finite(loss.total, vae.parameters(), f"VAE: step {update}, epoch {epoch}, batch {batch}")
                 optimiser.step()
-                update += 1
+                update, batch = update + 1, batch + 1
                 if update % _LOG_EVERY == 0:
                     tracker.scalars(
                         update,
@@ -95,8 +109,9 @@ def train_vae(config: TrainVAEConfig) -> VAEFigures:
                         kl=f"{loss.kl.item():.0f}",
                         rate=f"{budget.per_second(update * config.batch_size):.0f} images/s",
                     )
-                if budget.progress(update) >= 1.0:
-                    break
+                counters = {"update": update, "epoch": epoch, "batch": batch}
+                run.reached(update, {**counters, "seconds": budget.spent, "loss_before": loss_before})
+            batch = 0
             loss_after, psnr = _held_out(vae, unseen, rarity)
             tracker.scalars(update, held_out__loss=loss_after, held_out__psnr=psnr)
             tracker.picture(update, "reconstructions", _picture(vae, unseen))
@@ -110,6 +125,7 @@ def train_vae(config: TrainVAEConfig) -> VAEFigures:
         "held_out": {"loss": figures.loss_after, "psnr": figures.psnr_after},
     }
     save_vae(config.output, vae, dataset.controls, provenance)
+    run.finish(figures)
     return figures
 
 

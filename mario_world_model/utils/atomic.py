@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from mario_world_model.errors import InputError
 
 
@@ -14,8 +16,8 @@ from mario_world_model.errors import InputError
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it takes `path`'s place once the block has succeeded.
 
-    Whatever interrupts the block leaves the former file as it was. Raises InputError when the
-    folder cannot be written.
+    Whatever interrupts the block, a loss of power included, leaves the former file or the new one.
+    Raises InputError when the folder cannot be written.
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
@@ -24,8 +26,22 @@ def written_whole(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        sync_folder(path.parent)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    except SafetensorError as error:  # how that library reports a full disk
+        raise InputError(f"{path}: cannot be written: {error}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the system write down which files a folder holds; a rename is not durable before."""
+    if os.name == "nt":  # folders cannot be opened there
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

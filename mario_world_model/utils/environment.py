@@ -24,7 +24,7 @@ from mario_world_model.emulation.truth import read_truth
 from mario_world_model.errors import InputError
 from mario_world_model.registration import register_environments
 from mario_world_model.utils.preprocessing import Action, ViewWrapper
-from mario_world_model.utils.processes import start_method, use_one_thread
+from mario_world_model.utils.processes import end_with_parent, start_method, use_one_thread
 from mario_world_model.utils.window import Window
 
 Screen = NDArray[np.uint8]
@@ -244,6 +244,7 @@ def make_worker_env(game: GameConfig, view: ViewConfig | None) -> gymnasium.Env[
     """`make_env` for a process of its own, or for the one process in which its spaces are asked for."""
     if multiprocessing.parent_process() is not None:
         use_one_thread()
+        end_with_parent()
     return make_env(game, view)
 
 

@@ -65,6 +65,17 @@ class View:
         self._frames.append(preprocess(screen, self.config))
         return self._stacked()
 
+    def frames(self) -> Pixels:
+        """The frames that are stacked at present, (stack, size, size, C)."""
+        return np.stack(self._frames)
+
+    def put_back(self, frames: Pixels) -> None:
+        """Take up what `frames` gave; raises ValueError when it belongs to another view."""
+        size = self.config.size
+        if frames.shape[:3] != (self.config.stack, size, size) or frames.dtype != np.uint8:
+            raise ValueError(f"{frames.dtype} {frames.shape}")
+        self._frames.extend(frames)
+
     def _stacked(self) -> Pixels:
         return self._frames[0] if len(self._frames) == 1 else np.concatenate(self._frames, axis=-1)
 
@@ -75,13 +86,13 @@ class ViewWrapper(gymnasium.Wrapper[Pixels, Action, Pixels, Action], gymnasium.u
     def __init__(self, env: gymnasium.Env[Pixels, Action], view: ViewConfig) -> None:
         gymnasium.utils.RecordConstructorArgs.__init__(self, view=view)
         super().__init__(env)
-        self._view = View(view)
+        self.view = View(view)
         self.observation_space = gymnasium.spaces.Box(0, 255, view_shape(view), np.uint8)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Pixels, dict[str, Any]]:
         screen, info = self.env.reset(seed=seed, options=options)
-        return self._view.reset(screen), info
+        return self.view.reset(screen), info
 
     def step(self, action: Action) -> tuple[Pixels, SupportsFloat, bool, bool, dict[str, Any]]:
         screen, reward, terminated, truncated, info = self.env.step(action)
-        return self._view.observe(screen), reward, terminated, truncated, info
+        return self.view.observe(screen), reward, terminated, truncated, info

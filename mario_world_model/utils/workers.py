@@ -1,75 +1,110 @@
-"""A pool of processes, one emulator and one thread each."""
+"""A pool of processes, one emulator and one thread each, in which a lost process costs its task's time and no more."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
+import pickle
 import signal
+import sys
+import time
+import traceback
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from typing import Self, TypeVar
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, Self, TypeVar
 
-from mario_world_model.utils.processes import use_one_thread, worker_context
+from mario_world_model.errors import InputError
+from mario_world_model.utils.processes import end_with_parent, use_one_thread, worker_context
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-_REBUILDS = 3  # pools lost to killed workers before the fault is taken to lie in the task
+SILENCE = 120.0
+"""Seconds without a sign of life after which a worker counts as hung; a step of the game takes milliseconds."""
+
+ATTEMPTS = 4
+"""Times that a task may cost its worker's life before the fault is taken to lie in the task."""
+
+BEGINNING = 120.0  # seconds that a worker may take to start and to take up its task
+_BEAT = 1.0  # seconds between signs of life
+_POLL = 0.5  # seconds between looks at the silent
 
 
 def worker_count(requested: int) -> int:
     """Processes for `requested` workers; 0 means one per core that this process may use."""
-    if requested:
-        return requested
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if requested > cores:
+        _warn_of_crowding(requested, cores)
+    return requested or cores
+
+
+@functools.cache
+def _warn_of_crowding(requested: int, cores: int) -> None:
+    print(f"--workers {requested}: more than the {cores} cores here; they will wait for each other", file=sys.stderr)
 
 
 class WorkerPool:
     """Processes that stay from one list of tasks to the next, and keep what they have loaded."""
 
     def __init__(self, workers: int) -> None:
-        self._workers = worker_count(workers)
-        self._pool: ProcessPoolExecutor | None = None
+        self._size = worker_count(workers)
+        self._workers: list[_Worker] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+        for worker in self._workers:
+            worker.end()
+        self._workers.clear()
 
     def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
         """Yield (index, result) of every task as it completes.
 
-        A worker that is killed takes the pool with it; the pool is built again and the tasks
-        without a result are run again, so a task must be safe to repeat. An exception of a task ends
-        the iteration and cancels what has not begun.
+        A worker that is killed, falls silent or raises is replaced and its task run again, so a task must be
+        safe to repeat. What a task raises every time ends the iteration, an InputError at once.
         """
-        waiting = dict(enumerate(tasks))
-        for attempt in range(_REBUILDS + 1):
-            try:
-                for index, result in self._run_once(function, waiting):
-                    del waiting[index]
-                    yield index, result
-                return
-            except BrokenProcessPool:
-                self.__exit__()
-                if attempt == _REBUILDS:
-                    raise
-
-    def _run_once(self, function: Callable[[Task], Result], tasks: dict[int, Task]) -> Iterator[tuple[int, Result]]:
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(self._workers, mp_context=worker_context(), initializer=_begin)
-        futures: dict[Future[Result], int] = {}
+        waiting, losses = deque(range(len(tasks))), Counter[int]()
         try:
-            for index, task in list(tasks.items()):
-                futures[self._pool.submit(function, task)] = index
-            for future in as_completed(futures):
-                yield futures[future], future.result()
+            while waiting or any(worker.task is not None for worker in self._workers):
+                for worker in self._idle(len(waiting)):
+                    worker.begin(waiting.popleft(), function, tasks)
+                wait([worker.connection for worker in self._workers], _POLL)
+                for worker in list(self._workers):
+                    index = worker.task
+                    if index is None:
+                        continue
+                    try:
+                        outcome = worker.outcome()
+                    except _LostError as loss:
+                        self._remove(worker)
+                        losses[index] += 1
+                        if losses[index] == ATTEMPTS:
+                            raise loss.cause from None
+                        print(f"{loss}; its task is run again", file=sys.stderr)
+                        waiting.appendleft(index)
+                    else:
+                        if outcome is not None:
+                            yield index, outcome[0]
         finally:
-            for future in futures:
-                future.cancel()
+            # Whoever broke off does not wait for what is still at work.
+            for worker in [one for one in self._workers if one.task is not None]:
+                self._remove(worker)
+
+    def _idle(self, wanted: int) -> list[_Worker]:
+        """At most `wanted` workers without a task, new ones among them while there is room."""
+        idle = [worker for worker in self._workers if worker.task is None]
+        new = min(wanted - len(idle), self._size - len(self._workers))
+        started = [_Worker() for _ in range(new)]
+        self._workers += started
+        return (idle + started)[:wanted]
+
+    def _remove(self, worker: _Worker) -> None:
+        worker.kill()
+        self._workers.remove(worker)
 
 
 def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[tuple[int, Result]]:
@@ -78,7 +113,112 @@ def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], workers
         yield from pool.run(function, tasks)
 
 
-def _begin() -> None:
-    # Ctrl-C is the parent's to answer: it cancels what waits and lets running tasks finish.
+class _LostError(Exception):
+    """A worker has to be replaced; `cause` is what to raise if it comes to that too often."""
+
+    def __init__(self, what: str, cause: BaseException | None = None) -> None:
+        super().__init__(what)
+        self.cause = cause or InputError(f"{what}, {ATTEMPTS} times with the same task")
+
+
+class _Worker:
+    """One process, seen from the parent."""
+
+    def __init__(self) -> None:
+        context = worker_context()
+        self.connection: Connection
+        self.connection, theirs = context.Pipe()
+        self.task: int | None = None
+        self._heard, self._at_work = time.monotonic(), False
+        self._process: BaseProcess = context.Process(target=_serve, args=(theirs,), daemon=True)  # type: ignore[attr-defined]
+        self._process.start()
+        theirs.close()
+
+    def begin(self, index: int, function: Callable[[Any], object], tasks: Sequence[object]) -> None:
+        self.task, self._heard, self._at_work = index, time.monotonic(), False
+        with contextlib.suppress(OSError):  # it has died while it was idle; `outcome` will find that out
+            self.connection.send((function, tasks[index]))
+
+    def outcome(self) -> tuple[Any] | None:
+        """What its task returned, once it has; raises _LostError, or the task's InputError."""
+        try:
+            while self.connection.poll():
+                self._heard, self._at_work = time.monotonic(), True
+                message = self.connection.recv()
+                if message is not None:
+                    return self._judged(*message)
+        except (EOFError, OSError):
+            self._process.join(1.0)
+            raise _LostError(f"worker {self._process.pid} ended (exit code {self._process.exitcode})") from None
+        silent = time.monotonic() - self._heard
+        if silent > (SILENCE if self._at_work else BEGINNING):
+            raise _LostError(f"worker {self._process.pid} gave no sign of life for {silent:.0f} s")
+        return None
+
+    def _judged(self, returned: bool, result: Any) -> tuple[Any]:
+        if not returned:
+            if isinstance(result, InputError):
+                raise result
+            raise _LostError(f"worker {self._process.pid} failed with {type(result).__name__}: {result}", result)
+        self.task = None
+        return (result,)
+
+    def end(self) -> None:
+        """Let an idle worker go; it leaves when its connection closes."""
+        self.connection.close()
+        self._process.join(1.0)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it whatever it does; a stopped process is killed too."""
+        self.connection.close()
+        self._process.kill()
+        self._process.join()
+        self._process.close()
+
+
+_parent: Connection | None = None  # in a worker: where its signs of life go
+_last_beat = 0.0
+
+
+def beat() -> None:
+    """Say that the task at hand goes on; called at every step of a long one, in a worker or not."""
+    global _last_beat
+    if _parent is not None and time.monotonic() - _last_beat > _BEAT:
+        _last_beat = time.monotonic()
+        _parent.send(None)
+
+
+def _serve(connection: Connection) -> None:
+    """The life of a worker: tasks come in, outcomes go out, until the parent closes the connection."""
+    global _parent
+    _parent = connection
+    # Ctrl-C is the parent's to answer: it kills what is at work.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     use_one_thread()
+    end_with_parent()
+    while True:
+        try:
+            function, task = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            connection.send(None)
+            outcome = (True, function(task))
+        except Exception as error:
+            outcome = (False, _portable(error))
+        try:
+            connection.send(outcome)
+        except OSError:
+            return
+
+
+def _portable(error: Exception) -> Exception:
+    """An exception that can be sent, with what led to it."""
+    error.add_note("".join(traceback.format_exception(error)))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

@@ -11,7 +11,7 @@ from mario_world_model.errors import InputError
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.episode import Episode
 from mario_world_model.rollouts.episode_file import read_episode, write_episode
-from mario_world_model.rollouts.pickle_file import read_pickle, write_pickle
+from mario_world_model.rollouts.pickle_file import write_pickle
 from tests.rollouts.episodes import made_up_episode, with_info
 
 
@@ -70,7 +70,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_runs_none(tmp_path: Path) -
     evil = {"kind": "mario-rollouts", "schema": 1, "episodes": [_Payload(tmp_path / "ran")]}
     (tmp_path / "d.pkl").write_bytes(pickle.dumps(evil))
     with pytest.raises(InputError, match=r"posix\.system is not admitted|nt\.system is not admitted"):
-        read_pickle(tmp_path / "d.pkl")
+        open_dataset(tmp_path / "d.pkl")
     assert not (tmp_path / "ran").exists()
 
 
@@ -129,3 +129,52 @@ def test_the_split_holds_out_and_stays_when_data_grow(tmp_path: Path) -> None:
     assert Dataset(tmp_path, episodes[:2]).split() == ([0], [1])
     with pytest.raises(InputError, match="expected at least 2 episodes"):
         Dataset(tmp_path, episodes[:1]).split()
+
+
+@pytest.mark.parametrize("form", ["d", "d.pkl"])
+def test_a_damaged_episode_is_named_and_left_out_on_request(
+    tmp_path: Path, episodes: list[Episode], capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    write_folder(tmp_path / "d", episodes)
+    write_pickle(tmp_path / "d.pkl", episodes)
+    victim = sorted((tmp_path / "d").iterdir())[1] if form == "d" else tmp_path / form
+    content = bytearray(victim.read_bytes())
+    place = content.find(episodes[1].frames[2:3].tobytes())
+    content[place + 99] ^= 1  # one bit of one pixel
+    victim.write_bytes(content)
+    named = victim.name if form == "d" else "d.pkl, episode 1"
+    with pytest.raises(InputError, match=f"{named}: expected content with SHA-256 .*; --skip-damaged leaves it out"):
+        open_dataset(tmp_path / form)
+    kept = open_dataset(tmp_path / form, skip_damaged=True)
+    assert [episode.info.index for episode in kept.episodes] == [0, 2]
+    assert f"{named}: expected content" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_a_pickle_that_was_written_again_is_read(tmp_path: Path, episodes: list[Episode], protocol: int) -> None:
+    write_pickle(tmp_path / "d.pkl", episodes)
+    content = pickle.loads((tmp_path / "d.pkl").read_bytes())
+    (tmp_path / "d.pkl").write_bytes(pickle.dumps(content, protocol))
+    assert same(open_dataset(tmp_path / "d.pkl").episodes[1], episodes[1])
+
+
+def test_what_an_episode_says_of_itself_is_checked(tmp_path: Path) -> None:
+    for changes, says in (
+        ({"frame_skip": "4"}, "frame_skip: expected int, found '4'"),
+        ({"frame_skip": 0}, "frame_skip: expected one of range"),
+        ({"actions": "ANY"}, "actions: expected one of"),
+        ({"sticky": None}, "sticky: expected float, found None"),
+        ({"truth_fields": ("x",)}, "truth_fields: expected one of"),
+        ({"schema": 0}, "expected episode schema 1, found 0"),
+    ):
+        write_pickle(tmp_path / "d.pkl", [with_info(made_up_episode(), **changes)])
+        with pytest.raises(InputError, match=says):
+            open_dataset(tmp_path / "d.pkl")
+
+
+def test_actions_without_a_dimension_are_refused(tmp_path: Path) -> None:
+    episode = made_up_episode(steps=1)
+    broken = Episode(episode.frames, episode.actions.reshape(()), episode.rewards, episode.truth, episode.info)
+    write_pickle(tmp_path / "d.pkl", [broken])
+    with pytest.raises(InputError, match=r"actions: expected uint8 \(1,\), found uint8 \(\)"):
+        open_dataset(tmp_path / "d.pkl")

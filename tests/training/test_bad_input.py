@@ -93,9 +93,14 @@ V, M, C = "--vae v.pt", "--mdnrnn m.pt", "--controller c.pt"
         (f"evaluate {V} {M} {C} --ppo text", "expected one agent"),
         (f"evaluate {V} {M} --controller thin_c.pt", "hidden_size: expected 24 as in the MDN-RNN, found 16"),
         (f"evaluate --vae thin_v.pt --mdnrnn thin_m.pt {C}", "hidden_size: expected 16 as in the MDN-RNN, found 24"),
-        ("evaluate --ppo none", "none.zip: expected a PPO checkpoint, found no such file"),
-        ("evaluate --ppo text", "text.zip: expected a PPO checkpoint, found a file that is not a .zip"),
-        ("evaluate --ppo stranger", "stranger.zip: expected a PPO checkpoint, found another archive"),
+        ("evaluate --ppo none", "none.pt: expected a ppo checkpoint, found no such file"),
+        ("evaluate --ppo text.pt", "text.pt: expected a ppo checkpoint, found a file that is not"),
+        ("evaluate --ppo c.pt", "c.pt: expected a ppo checkpoint, found a controller checkpoint"),
+        ("evaluate --ppo none.zip --trust", "none.zip: expected a PPO checkpoint, found no such file"),
+        ("evaluate --ppo stranger.zip", "stranger.zip: expected --trust beside a stable-baselines3 archive"),
+        ("collect --policy stranger.zip", "stranger.zip: expected --trust beside a stable-baselines3 archive"),
+        ("evaluate --ppo text.zip --trust", "text.zip: expected a PPO checkpoint, found a file that is not a .zip"),
+        ("evaluate --ppo stranger.zip --trust", "stranger.zip: expected a PPO checkpoint, found another archive"),
         ("evaluate --policy right --env SuperMarioBros-1-1-v7", "env: expected SuperMarioBros-"),
         ("ppo --batch-size 100 --rollout-steps 8 --environments 2", "batch_size: expected at most"),
         ("ppo --env Pong-v0", "env: expected SuperMarioBros-"),
@@ -125,5 +130,5 @@ def test_a_folder_that_cannot_be_written(there: Path, capsys: pytest.CaptureFixt
     (there / "file").write_text("in the way")
     assert cli.main(["train-vae", "--preset", "debug", "--dataset", "d.pkl", "--output", "file/v.pt"]) == 2
     said = capsys.readouterr().err
-    assert "file/v.pt.json: cannot be written" in said
+    assert "file/v.pt.lock: cannot be written" in said
     assert said.count("\n") == 1

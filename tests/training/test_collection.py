@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
@@ -53,9 +54,10 @@ def test_an_interrupted_collection_goes_on(tmp_path: Path) -> None:
     collect(small(tmp_path / "d", episodes=3))
     # As if the power had gone after the second episode: two files wait, the data set is not there.
     partial = tmp_path / "d.partial"
-    (tmp_path / "d").rename(partial)
-    (partial / "episode-000002.safetensors").unlink()
-    kept = (partial / "episode-000000.safetensors").stat().st_mtime_ns
+    partial.mkdir()
+    (tmp_path / "d").rename(partial / "episodes")
+    (partial / "episodes" / "episode-000002.safetensors").unlink()
+    kept = (partial / "episodes" / "episode-000000.safetensors").stat().st_mtime_ns
     (partial / "collection.json").write_text(note_of(small(tmp_path / "d"), first=0))
     dataset = open_dataset(collect(small(tmp_path / "d")))
     assert dataset.fingerprint == whole.fingerprint
@@ -103,3 +105,46 @@ def test_an_interrupted_exploration_ends_as_an_undisturbed_one(tmp_path: Path, m
         collect(small(tmp_path / "d", **explore))
     monkeypatch.undo()
     assert open_dataset(collect(small(tmp_path / "d", **explore))).fingerprint == whole.fingerprint
+
+
+def one(output: Path, append: bool = False) -> CollectConfig:
+    return small(output, episodes=1, max_steps=4, workers=1, append=append)
+
+
+def break_off(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("append", [False, True])
+@pytest.mark.parametrize(
+    ("form", "last"),
+    [("d", "sync_folder"), ("d", "save_config"), ("d", "_Partial.remove"), ("d.pkl", "save_config")],
+)
+def test_the_end_of_a_collection_can_be_broken_off_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, append: bool, last: str
+) -> None:
+    def gather(name: str) -> str:
+        output = tmp_path / name / form
+        if append:
+            collect(one(output))
+        if name == "broken":
+            monkeypatch.setattr(f"mario_world_model.training.data_collection.{last}", break_off)
+            with contextlib.suppress(KeyboardInterrupt):
+                collect(one(output, append=append))
+            monkeypatch.undo()
+            assert (tmp_path / name / f"{form}.partial").exists()
+        collect(one(output, append=append))
+        return open_dataset(output).fingerprint
+
+    assert gather("broken") == gather("whole")
+    assert sorted(path.name for path in (tmp_path / "broken").iterdir()) == sorted([form, f"{form}.json"])
+
+
+def test_a_finished_collection_says_so_and_plays_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = collect(small(tmp_path / "d.pkl", episodes=2))
+    written = output.stat().st_mtime_ns
+    collect(small(output, episodes=2))
+    assert "d.pkl: complete already; --no-resume starts over" in capsys.readouterr().err
+    assert output.stat().st_mtime_ns == written
+    collect(small(output, episodes=2, resume=False))
+    assert output.stat().st_mtime_ns > written

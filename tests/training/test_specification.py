@@ -99,7 +99,7 @@ def test_every_command_runs_and_leaves_what_it_promises(folder: Path) -> None:
 
     assert list((folder / "logs").glob("vae/*/events.out.tfevents.*"))
     assert list((folder / "logs").glob("mdn_rnn/*/scalars.jsonl"))
-    for output in ("data/mario_rollouts.pkl", "checkpoints/vae_mario.pt", "checkpoints/ppo_mario.zip"):
+    for output in ("data/mario_rollouts.pkl", "checkpoints/vae_mario.pt", "checkpoints/ppo_mario.pt"):
         assert json.loads((folder / f"{output}.json").read_text())["preset"] == "default"
     assert not list(folder.rglob("*.tmp*"))
     assert not list(folder.rglob("*.partial"))

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 import torch
 
+from mario_world_model.checkpoints import load_vae, load_world_model
 from mario_world_model.config import TrainVAEConfig
 from mario_world_model.errors import InputError
 from mario_world_model.utils.atomic import written_whole
 from mario_world_model.utils.checkpoint import Checkpoint, fill_weights, load_checkpoint, save_checkpoint
+from mario_world_model.utils.lock import sole_writer
 from mario_world_model.utils.tracking import Tracker
 from mario_world_model.utils.video import enlarge, side_by_side, write_video
+from tests.world import save_world, small_world
 
 
 def test_a_failed_write_leaves_the_former_file(tmp_path: Path) -> None:
@@ -102,3 +105,40 @@ def test_pictures_are_put_together_pixel_by_pixel() -> None:
     small = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
     assert enlarge(small, 2)[:2, :2].reshape(4, 3).tolist() == [[0, 1, 2]] * 4
     assert side_by_side([small, small], gap=1).shape == (2, 5, 3)
+
+
+def test_a_network_larger_than_its_file_is_not_built(tmp_path: Path) -> None:
+    world = small_world()
+    save_world(tmp_path, world)
+    saved = load_checkpoint(tmp_path / "v.pt", "vae")
+    saved.config["vae"] |= {"latent_size": 4096, "widths": [4096, 4096, 4096]}  # gigabytes
+    save_checkpoint(tmp_path / "v.pt", saved)
+    with pytest.raises(InputError, match=r"expected torch\.float32 .*, found torch\.float32"):
+        load_vae(tmp_path / "v.pt")
+
+
+def test_start_states_without_a_dimension_are_refused(tmp_path: Path) -> None:
+    save_world(tmp_path, small_world())
+    saved = load_checkpoint(tmp_path / "m.pt", "mdn_rnn")
+    saved.tensors["starts.lengths"] = torch.zeros((), dtype=torch.int64)
+    save_checkpoint(tmp_path / "m.pt", saved)
+    with pytest.raises(InputError, match="expected start states"):
+        load_world_model(tmp_path / "v.pt", tmp_path / "m.pt")
+
+
+def test_the_same_content_is_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one.pt", "other.pt"):
+        saved(tmp_path / name, a=torch.arange(3))
+    assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "other.pt").read_bytes()
+
+
+def test_a_lock_that_could_not_be_signed_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mario_world_model.utils.lock.os.write", full)
+    with pytest.raises(InputError, match="No space left"), sole_writer(tmp_path / "v.pt"):
+        pass
+    monkeypatch.undo()
+    with sole_writer(tmp_path / "v.pt"):
+        pass

@@ -1,0 +1,24 @@
+"""A training stops before it spoils its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from mario_world_model.errors import InputError
+
+
+def require_finite(loss: Tensor | None, parameters: Iterable[nn.Parameter], where: str) -> None:
+    """Refuse a loss, where it is at hand, or a gradient that is not finite; `where` names stage, step and batch.
+
+    Called between the backward pass and the optimiser's step, which it prevents.
+    """
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    for what, value in (("loss", loss), ("gradient", norm)):
+        if value is not None and not bool(torch.isfinite(value)):
+            raise InputError(
+                f"{where}: expected a finite {what}, found {value.item()}; a lower --learning-rate may help"
+            )

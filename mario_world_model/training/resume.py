@@ -1,0 +1,285 @@
+"""What an interrupted run of a stage goes on from, and what a finished one is known by.
+
+While a stage is at work, `<output>.resume` holds its weights, its optimiser, its random generators and its
+counters. Batches are addressed by seed, epoch and number, so that the counters say which comes next. When
+the stage has finished, its figures stand in `<output>.json` and the file is gone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import reprlib
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from mario_world_model.errors import InputError
+from mario_world_model.utils.checkpoint import Checkpoint, fill_weights, load_checkpoint, save_checkpoint
+from mario_world_model.utils.lock import sole_writer
+from mario_world_model.utils.signals import stop_asked
+from mario_world_model.utils.tracking import Tracker, config_file, save_config
+
+Part = nn.Module | torch.optim.Optimizer | torch.Generator
+Figures = TypeVar("Figures")
+
+# What these are changes nothing that a run makes.
+_IRRELEVANT = {"preset", "workers", "resume", "save_every", "skip_damaged", "trust"}
+
+
+class StageConfig(Protocol):
+    """What every resumable stage's configuration has."""
+
+    @property
+    def output(self) -> Path: ...
+    @property
+    def logs(self) -> Path: ...
+    @property
+    def resume(self) -> bool: ...
+    @property
+    def save_every(self) -> float: ...
+
+
+class Run:
+    """One run of one stage, from its start or from where an interrupted one stopped.
+
+    As a context it is the only run with its output. Raises InputError on entering when another process is at
+    the same output, or an interrupted run there had other settings or inputs.
+    """
+
+    def __init__(self, stage: str, config: StageConfig, inputs: Mapping[str, str | Path | None]) -> None:
+        """`inputs` are fingerprints, or files to be fingerprinted, of all that the stage reads."""
+        self.file = resume_file(config.output)
+        """Where the state is while the run lasts."""
+        self._stage, self._config = stage, config
+        self._settings = settings_of(config)
+        self._inputs = {name: file_sha256(one) if isinstance(one, Path) else one for name, one in inputs.items()}
+        self._lock = sole_writer(config.output)
+        self._parts: dict[str, Part] = {}
+        self._saved: Checkpoint | None = None
+        self._figures: dict[str, Any] | None = None
+        self._tracker: Tracker | None = None
+        self._last_save = time.monotonic()
+
+    def __enter__(self) -> Run:
+        self._lock.__enter__()
+        try:
+            if self._config.resume and self.file.is_file():
+                self._saved = load_checkpoint(self.file, self._kind)
+                self._refuse_others(self._saved.config)
+            elif self._config.resume:
+                self._figures = self._finished_before()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.__exit__(kind, error, trace)
+
+    def finished(self, figures: type[Figures]) -> Figures | None:
+        """The figures of this very run, if it finished before and its output is still there."""
+        if self._figures is None:
+            return None
+        print(f"{self._config.output}: complete already; --no-resume starts over", file=sys.stderr)
+        return figures(**self._figures)
+
+    def restore(self, **parts: Part) -> dict[str, Any]:
+        """Name all that changes while the stage works; returns the counters it was left with, if any.
+
+        Parts of an interrupted run are put back as they were, torch's own generator included. From here on
+        what an earlier run has left is replaced: everything that can be refused has been.
+        """
+        self._parts = parts
+        if not self._config.resume:
+            self._start_over()
+        save_config(self._config.output, self._config)
+        if self._saved is None:
+            return {}
+        tensors, counters = self._saved.tensors, dict(self._saved.config["counters"])
+        for name, part in parts.items():
+            _put_back(part, {key: tensors[key] for key in tensors if key.startswith(f"{name}.")}, name, self.file)
+        try:
+            torch.set_rng_state(tensors["torch.cpu"])
+            if "torch.cuda" in tensors:
+                torch.cuda.set_rng_state(tensors["torch.cuda"])
+        except (KeyError, RuntimeError, TypeError) as error:
+            raise damaged(self.file) from error
+        print(f"{self.file}: going on from step {self._saved.config['step']}", file=sys.stderr)
+        return counters
+
+    @property
+    def arrays(self) -> dict[str, Tensor]:
+        """Tensors that an interrupted run gave to `reached` beside its parts."""
+        tensors = {} if self._saved is None else self._saved.tensors
+        return {name.removeprefix("array."): one for name, one in tensors.items() if name.startswith("array.")}
+
+    def tracker(self, stage: str) -> Tracker:
+        """The log of the run; that of an interrupted one is taken up where its state was saved."""
+        earlier = None if self._saved is None else (Path(self._saved.config["log"]), int(self._saved.config["step"]))
+        self._tracker = Tracker(self._config.logs, stage, self._config, earlier)
+        return self._tracker
+
+    def reached(self, step: int, counters: dict[str, Any], arrays: Mapping[str, Tensor] | None = None) -> None:
+        """Called between two steps: save when it is time; save and raise `Stopped` when a signal has come."""
+        stop = stop_asked()
+        if stop is not None or self.due:
+            self.save(self.state(step, counters, arrays or {}))
+        if stop is not None:
+            raise stop
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        return time.monotonic() - self._last_save >= self._config.save_every
+
+    def state(self, step: int, counters: dict[str, Any], arrays: Mapping[str, Tensor]) -> Checkpoint:
+        """The state as it is now; tensors are shared with the parts."""
+        tensors = {name: tensor for part in self._parts for name, tensor in _taken_apart(part, self._parts[part])}
+        tensors |= {f"array.{name}": tensor for name, tensor in arrays.items()}
+        tensors["torch.cpu"] = torch.get_rng_state()
+        if torch.cuda.is_available():
+            tensors["torch.cuda"] = torch.cuda.get_rng_state()
+        content = {
+            "settings": self._settings,
+            "inputs": self._inputs,
+            "step": step,
+            "log": "" if self._tracker is None else str(self._tracker.folder),
+            "counters": counters,
+        }
+        return Checkpoint(self._kind, content, tensors, {})
+
+    def save(self, state: Checkpoint) -> None:
+        """Write a state down."""
+        save_checkpoint(self.file, state)
+        self._last_save = time.monotonic()
+
+    def go_back(self, state: Checkpoint) -> None:
+        """Have `restore` go on from a state of this run."""
+        self._saved = state
+
+    def finish(self, figures: object) -> None:
+        """The output is written: note the figures, and forget the state."""
+        assert dataclasses.is_dataclass(figures)
+        assert not isinstance(figures, type)
+        record = {
+            "figures": dataclasses.asdict(figures),
+            "settings": self._settings,
+            "inputs": self._inputs,
+            "sha256": file_sha256(self._config.output),
+        }
+        save_config(self._config.output, self._config, finished=record)
+        self.file.unlink(missing_ok=True)
+
+    @property
+    def _kind(self) -> str:
+        return f"{self._stage} resume"
+
+    def _start_over(self) -> None:
+        if self.file.exists():
+            print(f"{self.file}: given up; starting over", file=sys.stderr)
+            self.file.unlink()
+        elif self._config.output.exists():
+            print(f"{self._config.output}: starting over; it is replaced in the end", file=sys.stderr)
+
+    def _refuse_others(self, found: dict[str, Any]) -> None:
+        """Refuse to go on under settings or with inputs that are not those of the interrupted run."""
+        parts = {"settings": dict, "inputs": dict, "step": int, "log": str, "counters": dict}
+        if any(not isinstance(found.get(name), kind) for name, kind in parts.items()):
+            raise damaged(self.file)
+        for name, here, there in (
+            *_differences(self._settings, found["settings"]),
+            *_differences(self._inputs, found["inputs"]),
+        ):
+            raise InputError(
+                f"{self.file}: expected the interrupted run of this command, found one with another {name} "
+                f"({reprlib.repr(there)}, here {reprlib.repr(here)}); go on with its flags, or start over with "
+                "--no-resume"
+            )
+
+    def _finished_before(self) -> dict[str, Any] | None:
+        """The figures of an earlier run like this one, if its output is there unchanged."""
+        try:
+            record = json.loads(config_file(self._config.output).read_text())["finished"]
+            same = record["settings"] == self._settings and record["inputs"] == self._inputs
+            if same and record["sha256"] == file_sha256(self._config.output):
+                return dict(record["figures"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            pass  # there is no record of one
+        return None
+
+
+def resume_file(output: Path) -> Path:
+    """Where the state of a run with this output is."""
+    return output.with_name(output.name + ".resume")
+
+
+def damaged(file: Path) -> InputError:
+    """What to say of a state that cannot be gone on from."""
+    return InputError(f"{file}: expected the state of an interrupted run, found a damaged one; --no-resume starts over")
+
+
+def settings_of(config: object) -> dict[str, Any]:
+    """Every setting on which the outcome depends; files count by their content, not by their place."""
+    assert dataclasses.is_dataclass(config)
+    found: dict[str, Any] = {}
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        if dataclasses.is_dataclass(value):
+            found |= settings_of(value)
+        elif item.name not in _IRRELEVANT and not isinstance(value, Path):
+            found[item.name] = list(value) if isinstance(value, tuple) else value
+    return found
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _differences(here: dict[str, Any], there: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    for name in sorted(set(here) | set(there)):
+        if here.get(name) != there.get(name):
+            yield name, here.get(name), there.get(name)
+
+
+def _taken_apart(name: str, part: Part) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a network, an optimiser or a generator, by name."""
+    if isinstance(part, torch.Generator):
+        yield f"{name}.state", part.get_state()
+    elif isinstance(part, nn.Module):
+        yield from ((f"{name}.{key}", tensor) for key, tensor in part.state_dict().items())
+    else:
+        for index, state in part.state_dict()["state"].items():
+            yield from ((f"{name}.{index}.{key}", tensor) for key, tensor in state.items())
+
+
+def _put_back(part: Part, tensors: dict[str, Tensor], name: str, file: Path) -> None:
+    own = {key.removeprefix(f"{name}."): tensor for key, tensor in tensors.items()}
+    try:
+        if isinstance(part, torch.Generator):
+            part.set_state(own["state"])
+        elif isinstance(part, nn.Module):
+            fill_weights(part, own, file)
+        else:
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, tensor in own.items():
+                index, entry = key.split(".")
+                state.setdefault(int(index), {})[entry] = tensor
+            weights = [weight for group in part.param_groups for weight in group["params"]]
+            for number, entries in state.items():
+                if any(one.ndim and one.shape != weights[number].shape for one in entries.values()):
+                    raise ValueError(f"{name}.{number}")
+            part.load_state_dict({"state": state, "param_groups": part.state_dict()["param_groups"]})
+    except (KeyError, ValueError, IndexError, RuntimeError, TypeError) as error:
+        raise damaged(file) from error

@@ -1,0 +1,173 @@
+"""A stage that is stopped goes on; one that has finished says so; one that would mix two runs is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mario_world_model import cli
+from mario_world_model.errors import InputError
+from mario_world_model.rollouts.pickle_file import write_pickle
+from mario_world_model.training.finite import require_finite
+from mario_world_model.utils.lock import sole_writer
+from tests.rollouts.episodes import made_up_episode
+
+LINE = "train-vae --preset debug --device cpu --dataset d.pkl --output v.pt"
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a data set; commands run inside it."""
+    monkeypatch.chdir(tmp_path)
+    write_pickle(tmp_path / "d.pkl", [made_up_episode(index, steps=40) for index in range(4)])
+    return tmp_path
+
+
+def begin(line: str, folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "mario_world_model", *line.split()]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_and_the_same_command_ends_as_if_undisturbed(
+    there: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals, status: int
+) -> None:
+    line = f"{LINE} --epochs 20 --save-every 0.05"
+    stage = begin(line, there)
+    wait_for(there / "v.pt.resume")
+    stage.send_signal(number)
+    said = stage.communicate(timeout=60)[1]
+    assert stage.returncode == status
+    assert "interrupted; the same command goes on from here" in said
+    assert not (there / "v.pt").exists()
+    assert cli.main(line.split()) == 0
+    assert "v.pt.resume: going on from step" in capsys.readouterr().err
+    disturbed = (there / "v.pt").read_bytes()
+    (logs,) = (there / "logs/vae").glob("*/scalars.jsonl")  # one log for both sittings
+    steps = [json.loads(text)["step"] for text in logs.read_text().splitlines()]
+    assert steps == sorted(steps)
+    assert cli.main([*line.split(), "--no-resume"]) == 0
+    assert "v.pt: starting over" in capsys.readouterr().err
+    whole = torch.load(there / "v.pt", weights_only=True)["tensors"]
+    (there / "v.pt").write_bytes(disturbed)
+    again = torch.load(there / "v.pt", weights_only=True)["tensors"]
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    assert not list(there.glob("*.resume"))
+    assert not list(there.glob("*.lock"))
+
+
+def test_a_second_signal_leaves_at_once(there: Path) -> None:
+    stage = begin(f"{LINE} --epochs 100000 --batch-size 160", there)
+    wait_for(there / "v.pt.json")
+    for _ in range(2):
+        os.kill(stage.pid, signal.SIGINT)
+        time.sleep(0.001)
+    stage.communicate(timeout=5)
+    assert stage.returncode == 130
+    with sole_writer(there / "v.pt"):  # the lock binds nobody
+        pass
+
+
+def test_a_finished_run_says_so_and_trains_nothing(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(LINE.split()) == 0
+    first = capsys.readouterr()
+    written = (there / "v.pt").stat().st_mtime_ns
+    assert cli.main(LINE.split()) == 0
+    second = capsys.readouterr()
+    assert second.out == first.out
+    assert "v.pt: complete already; --no-resume starts over" in second.err
+    assert (there / "v.pt").stat().st_mtime_ns == written
+    # Another setting, other data, or a file that somebody has put in its place: another run.
+    assert cli.main([*LINE.split(), "--epochs", "2"]) == 0
+    write_pickle(there / "d.pkl", [made_up_episode(index, steps=40) for index in range(5)])
+    assert cli.main([*LINE.split(), "--epochs", "2"]) == 0
+    (there / "v.pt").write_bytes(b"something else")
+    assert cli.main([*LINE.split(), "--epochs", "2"]) == 0
+    assert "complete already" not in capsys.readouterr().err
+
+
+def interrupted(there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the state of a run that was broken off after its first epoch."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mario_world_model.training.train_vae.save_vae", stop)
+    assert cli.main([*LINE.split(), "--save-every", "0"]) == 130
+    monkeypatch.undo()
+    monkeypatch.chdir(there)
+
+
+def test_an_interrupted_run_is_not_gone_on_with_under_other_settings(
+    there: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupted(there, monkeypatch)
+    state = (there / "v.pt.resume").read_bytes()
+    capsys.readouterr()
+    assert cli.main([*LINE.split(), "--learning-rate", "0.1"]) == 2
+    said = capsys.readouterr().err
+    assert "found one with another learning_rate (0.001, here 0.1)" in said
+    assert said.count("\n") == 1
+    write_pickle(there / "d.pkl", [made_up_episode(index, steps=40) for index in range(5)])
+    assert cli.main(LINE.split()) == 2
+    assert "found one with another dataset" in capsys.readouterr().err
+    assert (there / "v.pt.resume").read_bytes() == state
+    assert cli.main([*LINE.split(), "--no-resume"]) == 0
+    assert "v.pt.resume: given up; starting over" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cut", [0, 100, -200])
+def test_a_damaged_state_costs_one_line(
+    there: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cut: int
+) -> None:
+    interrupted(there, monkeypatch)
+    state = there / "v.pt.resume"
+    state.write_bytes(state.read_bytes()[:cut])
+    capsys.readouterr()
+    assert cli.main(LINE.split()) == 2
+    said = capsys.readouterr().err
+    assert "v.pt.resume: expected" in said
+    assert said.count("\n") == 1
+
+
+def test_two_runs_with_one_output(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with sole_writer(there / "v.pt"):
+        assert cli.main(LINE.split()) == 2
+    said = capsys.readouterr().err
+    assert f"v.pt.lock: expected no other run with this output, found process {os.getpid()} at it" in said
+    assert said.count("\n") == 1
+
+
+def test_the_lock_of_a_killed_run_is_taken_over(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (there / "v.pt.lock").write_text(f"{ended.pid}\n")
+    half = there / f".v.{ended.pid}.tmp.pt"
+    half.write_bytes(b"half of it")
+    assert cli.main(LINE.split()) == 0
+    assert f"left by process {ended.pid}, which has ended; taken over" in capsys.readouterr().err
+    assert not half.exists()
+    assert not (there / "v.pt.lock").exists()
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_no_step_is_taken_with_a_number_that_is_not_finite(what: str) -> None:
+    weight = torch.nn.Parameter(torch.ones(2))
+    weight.grad = torch.tensor([1.0, np.inf if what == "gradient" else 1.0])
+    loss = torch.tensor(np.nan if what == "loss" else 1.0)
+    with pytest.raises(InputError, match=f"VAE: step 3, epoch 0, batch 3: expected a finite {what}, found (nan|inf)"):
+        require_finite(loss, [weight], "VAE: step 3, epoch 0, batch 3")
