@@ -716,6 +716,11 @@ class RunConfig:
     """Passes of M over all steps in the first round."""
     generations: int = 600
     """Generations of CMA-ES in the first round."""
+    population_size: int = 256
+    """Candidates in a generation. Among thousands of weights many candidates that see little tell evolution more than
+    few that see much: the mean of a few dozen wanders off faster than it climbs."""
+    starts_per_candidate: int = 6
+    """Dreams of each of them."""
     rounds: int = 6
     """Most times to train M, evolve C and collect with it."""
     round_episodes: int = 120
@@ -738,6 +743,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         for name in ("vae_epochs", "mdn_rnn_epochs", "generations", "rounds", "round_episodes", "round_max_steps"):
             _refuse_unless(getattr(self, name) >= 1, self, name, "at least 1")
+        _refuse_unless(self.population_size >= 4, self, "population_size", "at least 4")
+        _refuse_unless(self.starts_per_candidate >= 1, self, "starts_per_candidate", "at least 1")
         _refuse_unless(self.episodes >= 2, self, "episodes", "at least 2, one of them to hold out")
         _refuse_unless(0.0 < self.round_share <= 1.0, self, "round_share", "a share in (0, 1]")
         _refuse_unless(0.0 < self.stop_at_flags <= 1.0, self, "stop_at_flags", "a share in (0, 1]")
@@ -801,6 +808,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
         },
         DreamConfig: {"horizon": 1000, "level_starts": 1.0},
         TrainControllerConfig: {"iterations": 1800, "starts_per_candidate": 16, "logit_bound": 0.0, "death_cost": 0.0},
+        RunConfig: {"generations": 1800, "population_size": 64, "starts_per_candidate": 16},
     },
     # Seconds, not results: to see that everything runs.
     "debug": {
@@ -824,6 +832,8 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "vae_epochs": 1,
             "mdn_rnn_epochs": 2,
             "generations": 2,
+            "population_size": 4,
+            "starts_per_candidate": 2,
             "rounds": 2,
             "round_episodes": 2,
             "round_max_steps": 40,

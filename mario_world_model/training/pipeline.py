@@ -201,6 +201,8 @@ class _Run:
             dataclasses.replace(
                 preset,
                 iterations=math.ceil(self.config.generations * share),
+                population_size=self.config.population_size,
+                starts_per_candidate=self.config.starts_per_candidate,
                 max_minutes=preset.max_minutes * share,
                 vae=self.result.vae,
                 mdnrnn=self.parts(number).mdnrnn,
