@@ -63,12 +63,12 @@ def save_mdn_rnn(path: Path, world_model: WorldModel, vae_fingerprint: str, prov
     save_checkpoint(path, Checkpoint("mdn_rnn", config, tensors, provenance))
 
 
-def load_mdn_rnn(path: Path, saved_vae: SavedVAE) -> MDNRNN:
+def load_mdn_rnn(path: Path, saved_vae: SavedVAE, vae_path: Path) -> MDNRNN:
     """Read the weights of an M that may have been trained on the latents of another V, to train it on.
 
     Raises InputError when latent size or controls differ from those of `saved_vae`.
     """
-    return _network(load_checkpoint(path, "mdn_rnn"), path, saved_vae)
+    return _network(load_checkpoint(path, "mdn_rnn"), path, saved_vae, vae_path)
 
 
 def load_world_model(vae_path: Path, mdn_rnn_path: Path) -> tuple[WorldModel, str]:
@@ -78,7 +78,7 @@ def load_world_model(vae_path: Path, mdn_rnn_path: Path) -> tuple[WorldModel, st
     """
     saved_vae = load_vae(vae_path)
     saved = load_checkpoint(mdn_rnn_path, "mdn_rnn")
-    network = _network(saved, mdn_rnn_path, saved_vae)
+    network = _network(saved, mdn_rnn_path, saved_vae, vae_path)
     if saved.config.get("vae") != saved_vae.fingerprint:
         raise InputError(
             f"{mdn_rnn_path}: expected a MDN-RNN trained on the latents of {vae_path} "
@@ -94,13 +94,15 @@ def load_world_model(vae_path: Path, mdn_rnn_path: Path) -> tuple[WorldModel, st
     return world_model, saved.fingerprint
 
 
-def _network(saved: Checkpoint, path: Path, saved_vae: SavedVAE) -> MDNRNN:
+def _network(saved: Checkpoint, path: Path, saved_vae: SavedVAE, vae_path: Path) -> MDNRNN:
     latent_size = saved.config.get("latent_size")
     own_size = saved_vae.vae.config.latent_size
     if latent_size != own_size:
-        raise InputError(f"{path}: expected a MDN-RNN for the VAE's {own_size} latents, found one for {latent_size}")
+        raise InputError(
+            f"{path}: expected a MDN-RNN for {own_size} latents as in {vae_path}, found one for {latent_size}"
+        )
     controls = _controls(saved, path)
-    _require_same_controls(controls, path, saved_vae.controls, Path("the VAE"))
+    _require_same_controls(controls, path, saved_vae.controls, vae_path)
     config = from_plain(MDNRNNConfig, saved.config.get("mdn_rnn"), str(path))
     actions = len(ACTION_SETS[controls.actions])
     weights = {

@@ -30,7 +30,7 @@ from mario_world_model.playground.web_runtime import find_runtime, unpack_runtim
 # The page's own files, but for the one that says where pictures come from, which is another here.
 _SHARED: Final = tuple(name for name in PAGE_FILES if name != "source.js")
 _LOCAL: Final = ("chance.js", "clock.js", "dream_session.js", "dream_worker.js", "recorder.js", "world.js")
-_MOST_SITUATIONS: Final = 256
+_MOST_SITUATIONS: Final = 128
 _MARK: Final = "world.json"
 
 POLICY: Final = (
@@ -76,12 +76,17 @@ def _write_page(folder: Path) -> None:
     )
 
 
+def exported_situations(world_model: WorldModel) -> Starts:
+    """The situations that the page has, in its order: evenly chosen ones of those M was saved with."""
+    every = world_model.starts
+    chosen = torch.linspace(0, len(every) - 1, min(len(every), _MOST_SITUATIONS)).round().long()
+    return Starts(every.latents[chosen], every.actions[chosen], every.lengths[chosen])
+
+
 @torch.inference_mode()
 def _write_world(folder: Path, world_model: WorldModel) -> None:
     """The situations dreams begin in, with memories filled, and what the page has to know of the model."""
-    every = world_model.starts
-    chosen = torch.linspace(0, len(every) - 1, min(len(every), _MOST_SITUATIONS)).round().long()
-    starts = Starts(every.latents[chosen], every.actions[chosen], every.lengths[chosen])
+    starts = exported_situations(world_model)
     latents, memory = world_model.recall(starts)
     rows = torch.cat([latents, memory.hidden, memory.cell], dim=1).numpy().astype("<f4")
     (folder / "situations.bin").write_bytes(np.ascontiguousarray(rows).tobytes())

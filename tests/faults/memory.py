@@ -37,7 +37,7 @@ def main() -> int:
     flags.add_argument("--steps", type=int, default=20_000_000)
     options = flags.parse_args()
     world = small_world()
-    fitness = DreamFitness(world, DreamConfig())
+    fitness = DreamFitness(world, DreamConfig(), death_cost=0.0)
     generation = _POPULATION * _STARTS * DreamConfig.horizon
     luck = torch.Generator().manual_seed(0)
     begun = time.monotonic()

@@ -1,5 +1,5 @@
-async (steps) => {
-  // Dream from situation 0 with the noise and actions of inputs.bin; compare every picture with pictures.bin.
+async ([steps, length]) => {
+  // Dreams of `length` steps from situation 0 with the noise and actions of inputs.bin; compare every picture with pictures.bin.
   const { World } = await import("./world.js");
   const load = (name) => fetch(name).then((answer) => answer.arrayBuffer());
   const world = await World.load();
@@ -7,10 +7,11 @@ async (steps) => {
   const pictures = new Uint8Array(await load("pictures.bin"));
   const gumbels = world.mixtures * world.choices;
   const row = inputs.length / steps;
-  let state = world.situation(0);
+  let state;
   let largest = 0;
   let differing = 0;
   for (let step = 0; step < steps; step++) {
+    if (step % length === 0) state = world.situation(0);
     const given = inputs.slice(step * row, (step + 1) * row);
     ({ state } = await world.imagine(state, given[0], given.slice(1, 1 + gumbels), given.slice(1 + gumbels)));
     const picture = await world.paint(state.latents);

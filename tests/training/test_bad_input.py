@@ -83,7 +83,7 @@ V, M, C = "--vae v.pt", "--mdnrnn m.pt", "--controller c.pt"
         ("train-mdn-rnn --dataset d.pkl --vae m.pt", "m.pt: expected a vae checkpoint, found a mdn_rnn checkpoint"),
         ("train-mdn-rnn --dataset d.pkl --vae complex_v.pt", "complex_v.pt: expected a VAE for"),
         ("train-mdn-rnn --dataset d.pkl --vae nan_v.pt", "expected finite numbers"),
-        (f"train-controller {V} --mdnrnn big_m.pt", "expected a MDN-RNN for the VAE's 64 latents, found one for 128"),
+        (f"train-controller {V} --mdnrnn big_m.pt", "expected a MDN-RNN for 64 latents as in v.pt, found one for 128"),
         (f"train-controller {V} --mdnrnn moved_m.pt", "found one trained on another VAE's"),
         (f"train-controller --vae complex_v.pt {M}", "m.pt: actions: expected COMPLEX_MOVEMENT as in complex_v.pt"),
         (f"train-controller {V} {M} --population-size 2", "population_size: expected at least 4, found 2"),
