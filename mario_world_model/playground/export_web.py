@@ -77,9 +77,13 @@ def _write_page(folder: Path) -> None:
 
 
 def exported_situations(world_model: WorldModel) -> Starts:
-    """The situations that the page has, in its order: evenly chosen ones of those M was saved with."""
+    """The situations that the page has, in its order: evenly chosen ones of those M was saved with.
+
+    Beginnings of a level first, since the page opens with the first one, and elsewhere Mario may be about to die.
+    """
     every = world_model.starts
-    chosen = torch.linspace(0, len(every) - 1, min(len(every), _MOST_SITUATIONS)).round().long()
+    places = torch.linspace(0, len(every) - 1, min(len(every), _MOST_SITUATIONS)).round().long()
+    chosen = every.lengths.argsort(stable=True)[places]
     return Starts(every.latents[chosen], every.actions[chosen], every.lengths[chosen])
 
 

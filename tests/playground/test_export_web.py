@@ -18,6 +18,7 @@ import torch
 from mario_world_model import cli, pretrained
 from mario_world_model.checkpoints import load_world_model
 from mario_world_model.errors import InputError
+from mario_world_model.models.memory import Memory
 from mario_world_model.models.mixture import MixtureNoise, draw_noise
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.playground.dreaming import see, situation
@@ -87,12 +88,14 @@ def dream_twice(world_model: WorldModel, site: Path, visitor: Page, steps: int) 
     two dreams part for good after some 200, on any two machines.
     """
     network, luck = world_model.mdn_rnn, torch.Generator().manual_seed(11)
-    state = situation(world_model, 0)
+    first = exported_situations(world_model)
+    assert first.lengths[0] == 0
+    beginning, filled = world_model.recall(first)
     inputs, pictures = [], []
     with torch.inference_mode():
         for step in range(steps):
             if step % _DREAM == 0:
-                latents, memory = state.latents, state.memory
+                latents, memory = beginning[:1], Memory(filled.hidden[:1], filled.cell[:1])
             noise = draw_noise((1,), network.config.mixtures, network.choices, network.latent_size, luck)
             action = torch.tensor([(step // 7) % network.actions])
             imagined, memory = world_model.imagine(latents, action, memory, noise, temperature=1.0)
@@ -137,10 +140,7 @@ def test_scaled_noise_is_temperature() -> None:
 
 
 def test_it_is_played_like_the_page_with_a_server(address: str, open_page: OpenPage) -> None:
-    world_model, _ = load_world_model(pretrained.VAE, pretrained.MDN_RNN)
-    # Where a level begins nobody dies at once, after which a dream would stand still.
-    beginning = int((exported_situations(world_model).lengths == 0).nonzero()[0])
-    visitor = open_page(address).open(f"start=situation:{beginning}&seed=5&temperature=1&player=you")
+    visitor = open_page(address).open("start=situation:0&seed=5&temperature=1&player=you")
     assert not visitor.page.is_visible("#game")
     visitor.steps(1)
     seen = []
