@@ -6,21 +6,16 @@ many steps a second the exported page dreams and paints.
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import random
 import shutil
 import subprocess
 import sys
-import tempfile
-import threading
-from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from mario_world_model import cli
+from benchmarks.exported import exported_page
 
 _KEYS = 60
 _DREAM = """async (steps) => {
@@ -67,19 +62,12 @@ def key_to_picture(browser: Any) -> dict[str, float]:
 
 def dreamed_steps(browser: Any) -> float:
     """Steps a second of the exported page, imagined and painted."""
-    with tempfile.TemporaryDirectory() as scratch:
-        site = Path(scratch) / "site"
-        if cli.main(["export-web", "--output", str(site)]):
-            raise SystemExit(2)
-        handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(site))
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            page = browser.new_page()
-            page.goto(f"http://127.0.0.1:{server.server_port}/#player=you")
-            page.wait_for_selector("body[data-step]")
-            rate = float(page.evaluate(_DREAM, 300))
-            page.close()
-            server.shutdown()
+    with exported_page() as address:
+        page = browser.new_page()
+        page.goto(f"{address}#player=you")
+        page.wait_for_selector("body[data-step]")
+        rate = float(page.evaluate(_DREAM, 300))
+        page.close()
     return rate
 
 

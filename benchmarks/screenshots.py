@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import shutil
 import subprocess
 import sys
-import tempfile
-import threading
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from mario_world_model import cli
+from benchmarks.exported import exported_page
 
 _DESKTOP = {"viewport": {"width": 1280, "height": 900}}
 _PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
@@ -73,20 +69,11 @@ def with_game(browser: Any, folder: Path) -> None:
 
 def without_game(browser: Any, folder: Path) -> None:
     """The exported page."""
-    with tempfile.TemporaryDirectory() as scratch:
-        site = Path(scratch) / "site"
-        if cli.main(["export-web", "--output", str(site)]):
-            raise SystemExit(2)
-        handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(site))
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            address = (
-                f"http://127.0.0.1:{server.server_port}/#start=situation:120&seed=5&temperature=0.5&player=dreamer"
-            )
-            page = _open(browser, address, **_DESKTOP)
-            page.wait_for_timeout(1500)
-            _save(page, folder / "playground_web.png")
-            server.shutdown()
+    with exported_page() as address:
+        start = f"{address}#start=situation:120&seed=5&temperature=0.5&player=dreamer"
+        page = _open(browser, start, **_DESKTOP)
+        page.wait_for_timeout(1500)
+        _save(page, folder / "playground_web.png")
 
 
 def main() -> None:
