@@ -24,7 +24,7 @@ from mario_world_model.models.world_model import Controls
 from mario_world_model.utils.checkpoint import Checkpoint, build_filled, load_checkpoint, save_checkpoint
 from mario_world_model.utils.preprocessing import View, view_shape
 
-_KIND = "ppo"
+PPO_KIND = "ppo"
 
 
 class PPOPolicy:
@@ -70,7 +70,7 @@ def ppo_file(path: Path) -> Path:
 
 def save_ppo(path: Path, policy: ActorCriticPolicy, controls: Controls, provenance: dict[str, Any]) -> None:
     """Write a PPO agent as tensors and plain values."""
-    save_checkpoint(path, Checkpoint(_KIND, {"controls": to_plain(controls)}, policy.state_dict(), provenance))
+    save_checkpoint(path, Checkpoint(PPO_KIND, {"controls": to_plain(controls)}, policy.state_dict(), provenance))
 
 
 def load_ppo(path: Path, trust: bool = False) -> PPOPolicy:
@@ -84,7 +84,7 @@ def load_ppo(path: Path, trust: bool = False) -> PPOPolicy:
 
 
 def _load_plain(file: Path) -> PPOPolicy:
-    saved = load_checkpoint(file, _KIND)
+    saved = load_checkpoint(file, PPO_KIND)
     controls = controls_from_plain(saved.config.get("controls"), file)
     height, width, channels = view_shape(controls.view)
     seen = gymnasium.spaces.Box(0, 255, (channels, height, width), np.uint8)
