@@ -21,7 +21,15 @@ from mario_world_model.errors import InputError
 ActionSet = Literal["RIGHT_ONLY", "SIMPLE_MOVEMENT", "COMPLEX_MOVEMENT"]
 BackendChoice = Literal["auto", "stable-retro", "nes-py"]
 PresetName = Literal["default", "demo", "paper", "debug"]
+ProtocolName = Literal["sticky", "deterministic", "noops", "start-states"]
 DeviceChoice = Literal["auto", "cpu", "cuda", "mps"]
+
+TRAINING_SEEDS, TEST_SEEDS, VALIDATION_SEEDS = (
+    range(1_000_000),
+    range(1_000_000, 2_000_000),
+    range(2_000_000, 3_000_000),
+)
+"""Seeds by what they are for: what an agent learns from, what it is reported on, and what is chosen by."""
 
 
 def _refuse_unless(holds: bool, config: object, name: str, allowed: str) -> None:
@@ -207,7 +215,7 @@ class CollectConfig:
         _refuse_unless(self.episodes >= 1, self, "episodes", "at least 1")
         _refuse_unless(self.max_steps >= 1, self, "max_steps", "at least 1")
         _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
-        _refuse_unless(self.seed >= 0, self, "seed", "0 or more")
+        _refuse_unless(self.seed in TRAINING_SEEDS, self, "seed", "a training seed, 0 to 999999")
 
 
 @dataclass(frozen=True)
@@ -414,7 +422,7 @@ class TrainControllerConfig:
         _refuse_unless(0.0 <= self.logit_bound <= 100.0, self, "logit_bound", "0 to 100")
         _refuse_unless(self.max_steps >= 1, self, "max_steps", "at least 1")
         _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
-        _refuse_unless(self.seed >= 0, self, "seed", "0 or more")
+        _refuse_unless(self.seed in TRAINING_SEEDS, self, "seed", "a training seed, 0 to 999999")
 
 
 @dataclass(frozen=True)
@@ -489,7 +497,7 @@ class PPOConfig:
         _refuse_unless(0.0 <= self.gamma <= 1.0, self, "gamma", "a number in [0, 1]")
         _refuse_unless(0.0 <= self.gae_lambda <= 1.0, self, "gae_lambda", "a number in [0, 1]")
         _refuse_unless(self.learning_rate > 0, self, "learning_rate", "a number > 0")
-        _refuse_unless(self.seed >= 0, self, "seed", "0 or more")
+        _refuse_unless(self.seed in TRAINING_SEEDS, self, "seed", "a training seed, 0 to 999999")
 
 
 @dataclass(frozen=True)
@@ -513,10 +521,22 @@ class EvaluateConfig:
     """PPO checkpoint: a .pt, a .zip with --trust, or their path without the ending."""
     trust: bool = False
     """Read a stable-baselines3 .zip, part of which runs as code."""
-    policy: Literal["uniform", "biased", "right", "replay"] | None = None
-    """A reference agent instead of a trained one; replay: the actions of the furthest episode of --dataset."""
+    policy: str | None = None
+    """Another agent: uniform, biased or right, which know nothing; replay: the actions of the furthest episode of
+    --dataset; a .zip of stable-baselines3 with --trust; or your own code as module:function, from a screen uint8
+    (224, 240, 3) to an action."""
     dataset: Path | None = None
     """Data set whose furthest episode from the start of the level --policy replay plays again."""
+    protocol: ProtocolName | None = None
+    """Conditions by name, the same for every agent; sets --sticky and --noops, and takes test seeds alone. sticky: the
+    headline; deterministic; noops; start-states: from places spread over the level."""
+    name: str | None = None
+    """How tables call the agent; default: what it is."""
+    training_seed: int | None = None
+    """Seed that it was trained with; default: what its checkpoint says. Agents of one name and several training seeds
+    are one method."""
+    training_steps: int | None = None
+    """Agent steps of the real game that its training took; default: what its checkpoint says."""
     game: OmitArgPrefixes[PlayConfig] = field(default_factory=PlayConfig)
     episodes: int = 10
     """Episodes to play."""
@@ -527,11 +547,12 @@ class EvaluateConfig:
     video: Path | None = None
     """Write the first episode to this MP4."""
     output: Path | None = None
-    """Write every episode's figures to this JSON file."""
+    """Write every episode's figures to this JSON file, for `mario-world-model report`."""
     workers: int = 0
     """Emulator processes; 0: one per core."""
     seed: int = 1_000_000
-    """Episode i depends on (seed, i) alone; far from the seeds of collection."""
+    """Episode i depends on (seed, i) alone. 1,000,000 to 1,999,999 are test seeds, which nothing is trained on or
+    chosen by."""
 
     def __post_init__(self) -> None:
         _refuse_unless(self.episodes >= 1, self, "episodes", "at least 1")
@@ -768,7 +789,7 @@ class RunConfig:
         _refuse_unless(0.0 < self.round_share <= 1.0, self, "round_share", "a share in (0, 1]")
         _refuse_unless(0.0 < self.stop_at_flags <= 1.0, self, "stop_at_flags", "a share in (0, 1]")
         _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
-        _refuse_unless(self.seed >= 0, self, "seed", "0 or more")
+        _refuse_unless(self.seed in TRAINING_SEEDS, self, "seed", "a training seed, 0 to 999999")
 
 
 def _check_training(config: TrainVAEConfig | TrainMDNRNNConfig) -> None:
@@ -776,7 +797,7 @@ def _check_training(config: TrainVAEConfig | TrainMDNRNNConfig) -> None:
     _refuse_unless(config.max_minutes >= 0, config, "max_minutes", "0 or more")
     _refuse_unless(config.batch_size >= 1, config, "batch_size", "at least 1")
     _refuse_unless(config.learning_rate > 0, config, "learning_rate", "a number > 0")
-    _refuse_unless(config.seed >= 0, config, "seed", "0 or more")
+    _refuse_unless(config.seed in TRAINING_SEEDS, config, "seed", "a training seed, 0 to 999999")
 
 
 # -- presets: what differs from the defaults above -----------------------------------------------
@@ -840,7 +861,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
         TrainControllerConfig: {"iterations": 2, "population_size": 4, "starts_per_candidate": 2},
         PPOConfig: {
             "timesteps": 64,
-            "check_every": 32,
+            "check_every": 128,
             "check_episodes": 2,
             "check_max_steps": 40,
             "environments": 1,

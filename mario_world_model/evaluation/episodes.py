@@ -10,13 +10,17 @@ from numpy.typing import NDArray
 
 from mario_world_model.config import GameConfig
 from mario_world_model.emulation.truth import TRUTH_FIELDS
+from mario_world_model.evaluation.places import place
 from mario_world_model.policies.choice import PolicyChoice, build_policy
 from mario_world_model.policies.policy import Policy
 from mario_world_model.rollouts.play import play
 from mario_world_model.utils.environment import make_env
 from mario_world_model.utils.workers import run_tasks
 
-_X, _FLAG = TRUTH_FIELDS.index("x"), TRUTH_FIELDS.index("flag")
+COLUMN = 16
+"""Width of a column of a level, pixels."""
+
+_X, _Y, _FLAG = (TRUTH_FIELDS.index(name) for name in ("x", "y", "flag"))
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,10 @@ class EpisodeScore:
     """Agent decisions."""
     frames: int
     """Emulator frames held by these decisions, at most."""
+    end: tuple[int, int] = (0, 0)
+    """Where Mario was at last: pixels from the start of the level, and y as `emulation.truth` has it."""
+    visited: tuple[int, ...] = ()
+    """The columns of 16 pixels in which he was after a step, each once, in order of x."""
 
 
 @dataclass(frozen=True)
@@ -43,20 +51,31 @@ class _Task:
     seed: int
     index: int
     max_steps: int
+    spread: bool
 
 
 def evaluate_policy(
-    game: GameConfig, policy: PolicyChoice, episodes: int, seed: int, max_steps: int, workers: int
+    game: GameConfig,
+    policy: PolicyChoice,
+    episodes: int,
+    seed: int,
+    max_steps: int,
+    workers: int,
+    spread: bool = False,
 ) -> Iterator[EpisodeScore]:
-    """Yield the scores of episodes 0 … episodes − 1 under `seed`, as they finish."""
-    tasks = [_Task(game, policy, seed, index, max_steps) for index in range(episodes)]
+    """Yield the scores of episodes 0 … episodes − 1 under `seed`, as they finish.
+
+    With `spread` they begin in the places of `evaluation.places`.
+    """
+    tasks = [_Task(game, policy, seed, index, max_steps, spread) for index in range(episodes)]
     for _, score in run_tasks(_play_task, tasks, workers):
         yield score
 
 
 def _play_task(task: _Task) -> EpisodeScore:
     policy = build_policy(task.policy, task.game.actions)
-    return score_episode(task.game, policy, task.seed, task.index, task.max_steps)
+    start = place(task.game, task.index) if task.spread else None
+    return score_episode(task.game, policy, task.seed, task.index, task.max_steps, start=start)
 
 
 def score_episode(
@@ -66,16 +85,22 @@ def score_episode(
     index: int,
     max_steps: int,
     watch: Callable[[NDArray[np.uint8]], None] | None = None,
+    start: bytes | None = None,
 ) -> EpisodeScore:
-    """Play and score one episode in this process; `watch` is shown every screen."""
+    """Play and score one episode in this process; `watch` is shown every screen.
+
+    With `start`, a state of `MarioEnv.save_state`, it begins there.
+    """
     env = make_env(game)
     total, furthest, steps = 0.0, 0, -1
+    columns: set[int] = set()
     try:
-        for moment in play(env, policy, seed, index, max_steps):
+        for moment in play(env, policy, seed, index, max_steps, start):
             if watch is not None:
                 watch(moment.screen)
             total += moment.reward
             furthest = max(furthest, int(moment.truth[_X]))
+            columns.add(int(moment.truth[_X]) // COLUMN)
             steps += 1  # the first moment is the reset
     finally:
         env.close()
@@ -88,4 +113,6 @@ def score_episode(
         died=moment.terminated and not flag,
         steps=steps,
         frames=steps * game.frame_skip,
+        end=(int(moment.truth[_X]), int(moment.truth[_Y])),
+        visited=tuple(sorted(columns)),
     )

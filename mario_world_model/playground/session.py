@@ -16,8 +16,8 @@ from mario_world_model.playground.demonstration import Demonstration
 from mario_world_model.playground.dreaming import DreamState, dream_on, notice, see, with_latent
 from mario_world_model.playground.players import Players, Situation
 from mario_world_model.playground.reality import Moment, Reality
-from mario_world_model.playground.route import unpack_runs
 from mario_world_model.playground.starts import Starts
+from mario_world_model.rollouts.route import unpack_runs
 
 STEPS_BACK: Final = 150
 """Ten seconds that can be gone back to."""

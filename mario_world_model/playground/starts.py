@@ -15,9 +15,9 @@ from mario_world_model.errors import InputError
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.playground.dreaming import DreamState, recollect, situation
 from mario_world_model.playground.reality import Frame, Moment, Reality
-from mario_world_model.playground.route import ROUTE_STAGE, route
 from mario_world_model.rollouts.dataset import Dataset
 from mario_world_model.rollouts.play import game_seed
+from mario_world_model.rollouts.route import ROUTE_STAGE, route
 
 # Real steps that fill the memory before a dream begins; M forgets what is further back.
 _WARMUP: Final = 32

@@ -11,6 +11,7 @@ from mario_world_model.checkpoints import load_agent
 from mario_world_model.config import ActionSet, GameConfig
 from mario_world_model.errors import InputError
 from mario_world_model.models.agent import Agent
+from mario_world_model.policies.callable import callable_controls, callable_policy
 from mario_world_model.policies.policy import Policy
 from mario_world_model.policies.reference import BiasedPolicy, RightPolicy, UniformPolicy
 from mario_world_model.policies.replay import Recording, ReplayPolicy
@@ -30,7 +31,7 @@ REFERENCE: dict[str, Callable[[ActionSet], Policy]] = {
 
 @dataclass(frozen=True)
 class PolicyChoice:
-    """Who plays: a reference policy by name, recorded actions, a PPO agent, or V, M and C."""
+    """Who plays: a reference policy by name, recorded actions, stable-baselines3, your code, or V, M and C."""
 
     reference: str | None = None
     ppo: Path | None = None
@@ -38,6 +39,10 @@ class PolicyChoice:
     mdnrnn: Path | None = None
     controller: Path | None = None
     replay: Recording | None = None
+    archive: Path | None = None
+    """A .zip of stable-baselines3, of any of its algorithms."""
+    code: str | None = None
+    """module:function."""
     trust: bool = False
     """Whether a stable-baselines3 archive may run its code."""
 
@@ -53,6 +58,10 @@ class PolicyChoice:
             return self.reference
         if self.replay is not None:
             return "replay"
+        if self.code is not None:
+            return self.code
+        if self.archive is not None:
+            return self.archive.stem
         return "ppo" if self.ppo else "world model"
 
 
@@ -60,10 +69,16 @@ def choose_policy(text: str, vae: Path | None, mdnrnn: Path | None, trust: bool)
     """The choice behind a --policy flag: a name, a PPO .pt or .zip, or a controller .pt with its V and M."""
     if text in REFERENCE:
         return PolicyChoice(reference=text)
-    if text.endswith(".zip") or (text.endswith(".pt") and kind_of(Path(text)) == "ppo"):
+    if text.endswith(".zip"):
+        return PolicyChoice(archive=Path(text), trust=trust)
+    if ":" in text and not text.endswith(".pt"):
+        return PolicyChoice(code=text)
+    if text.endswith(".pt") and kind_of(Path(text)) == "ppo":
         return PolicyChoice(ppo=Path(text), trust=trust)
     if not text.endswith(".pt"):
-        raise InputError(f"--policy: expected {', '.join(REFERENCE)}, a .zip or a .pt file, found {text!r}")
+        raise InputError(
+            f"--policy: expected {', '.join(REFERENCE)}, a .zip or a .pt file, or module:function, found {text!r}"
+        )
     if vae is None or mdnrnn is None:
         raise InputError(f"--policy {text}: expected --vae and --mdnrnn beside a controller, found them missing")
     return PolicyChoice(vae=vae, mdnrnn=mdnrnn, controller=Path(text))
@@ -78,7 +93,13 @@ def controls_of(choice: PolicyChoice, fallback: GameConfig) -> tuple[ActionSet, 
         return fallback.actions, fallback.frame_skip
     if choice.replay is not None:
         return choice.replay.actions, choice.replay.frame_skip
-    if choice.ppo:
+    if choice.code is not None:
+        return callable_controls(choice.code)
+    if choice.archive is not None:
+        from mario_world_model.policies.ppo import load_stable_baselines
+
+        controls = load_stable_baselines(choice.archive, choice.trust).controls
+    elif choice.ppo:
         from mario_world_model.policies.ppo import load_ppo
 
         controls = load_ppo(choice.ppo, choice.trust).controls
@@ -93,6 +114,12 @@ def build_policy(choice: PolicyChoice, actions: ActionSet) -> Policy:
         return REFERENCE[choice.reference](actions)
     if choice.replay is not None:
         return ReplayPolicy(choice.replay)
+    if choice.code is not None:
+        return callable_policy(choice.code)
+    if choice.archive is not None:
+        from mario_world_model.policies.ppo import load_stable_baselines
+
+        return load_stable_baselines(choice.archive, choice.trust)
     if choice.ppo:
         # Imported here: stable-baselines3 takes a second that no other policy needs.
         from mario_world_model.policies.ppo import load_ppo

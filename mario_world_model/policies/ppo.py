@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +9,16 @@ import gymnasium
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from stable_baselines3 import PPO
 from stable_baselines3.common.policies import ActorCriticCnnPolicy, ActorCriticPolicy
 from torch import Tensor
 from torch.distributions import Categorical
 
 from mario_world_model.checkpoints import controls_from_plain
-from mario_world_model.config import GameConfig, ViewConfig, from_plain, to_plain
+from mario_world_model.config import to_plain
 from mario_world_model.emulation.actions import ACTION_SETS
 from mario_world_model.errors import InputError
 from mario_world_model.models.world_model import Controls
+from mario_world_model.policies.stable_baselines import StableBaselinesPolicy, load_archive
 from mario_world_model.utils.checkpoint import Checkpoint, build_filled, load_checkpoint, save_checkpoint
 from mario_world_model.utils.preprocessing import View, view_shape
 
@@ -80,7 +78,20 @@ def load_ppo(path: Path, trust: bool = False) -> PPOPolicy:
     `trust` is not given.
     """
     file = ppo_file(path)
-    return _load_archive(file, trust) if file.suffix == ".zip" else _load_plain(file)
+    if file.suffix != ".zip":
+        return _load_plain(file)
+    policy, controls = load_archive(file, trust)
+    if not isinstance(policy, ActorCriticPolicy):
+        raise InputError(f"{file}: expected a PPO agent, found {type(policy).__name__}")
+    return PPOPolicy(policy, controls)
+
+
+def load_stable_baselines(file: Path, trust: bool) -> PPOPolicy | StableBaselinesPolicy:
+    """Any agent of stable-baselines3; those with chances of actions draw from them."""
+    policy, controls = load_archive(file, trust)
+    if isinstance(policy, ActorCriticPolicy):
+        return PPOPolicy(policy, controls)
+    return StableBaselinesPolicy(policy, controls)
 
 
 def _load_plain(file: Path) -> PPOPolicy:
@@ -94,33 +105,3 @@ def _load_plain(file: Path) -> PPOPolicy:
     except (AssertionError, RuntimeError) as error:  # a picture too small for its convolutions
         raise InputError(f"{file}: expected views that fit the network, found {view_shape(controls.view)}") from error
     return PPOPolicy(policy.eval(), controls)
-
-
-def _load_archive(file: Path, trust: bool) -> PPOPolicy:
-    if not file.is_file():
-        raise InputError(f"{file}: expected a PPO checkpoint, found no such file")
-    if not trust:
-        raise InputError(
-            f"{file}: expected --trust beside a stable-baselines3 archive, part of which runs as code, found none; "
-            "ppo writes a .pt beside it that needs no trust"
-        )
-    if not zipfile.is_zipfile(file):
-        raise InputError(f"{file}: expected a PPO checkpoint, found a file that is not a .zip archive")
-    try:
-        model = PPO.load(file, device="cpu")
-    except (KeyError, ValueError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{file}: expected a PPO checkpoint, found another archive ({error})") from error
-    return PPOPolicy(model.policy, _controls_beside(file))
-
-
-def _controls_beside(file: Path) -> Controls:
-    """Controls that an archive's agent was trained under, from the configuration beside it, or the defaults."""
-    beside = file.with_name(file.name + ".json")
-    if not beside.is_file():
-        return Controls(GameConfig.actions, GameConfig.frame_skip, ViewConfig(size=84, grey=True, stack=4))
-    try:
-        plain = json.loads(beside.read_text())
-        game = from_plain(GameConfig, plain["game"], str(beside))
-        return Controls(game.actions, game.frame_skip, from_plain(ViewConfig, plain["view"], str(beside)))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{beside}: expected the configuration of a PPO agent, found something else") from error

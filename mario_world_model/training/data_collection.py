@@ -43,9 +43,10 @@ from mario_world_model.rollouts.episode import Episode, EpisodeInfo, check_episo
 from mario_world_model.rollouts.episode_file import SUFFIX, read_episode, write_episode
 from mario_world_model.rollouts.pickle_file import write_pickle
 from mario_world_model.rollouts.play import play
-from mario_world_model.training.resume import file_sha256, settings_of
+from mario_world_model.training.resume import settings_of
 from mario_world_model.utils.atomic import sync_folder, written_whole
 from mario_world_model.utils.environment import MarioEnv, Screen, make_env
+from mario_world_model.utils.hashes import file_sha256
 from mario_world_model.utils.lock import sole_writer
 from mario_world_model.utils.preprocessing import Action, preprocess
 from mario_world_model.utils.seeding import stream

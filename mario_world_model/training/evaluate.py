@@ -13,13 +13,15 @@ What a trained agent has to beat:
 The agent that comes with the package:
 
     python -m mario_world_model.training.evaluate --pretrained
+
+With --output the record of it is what `mario-world-model report` takes.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
+import time
 from pathlib import Path
 
 from tqdm import tqdm
@@ -27,16 +29,18 @@ from tqdm import tqdm
 from mario_world_model import pretrained
 from mario_world_model.command import run_command
 from mario_world_model.config import EvaluateConfig, GameConfig, to_plain
-from mario_world_model.emulation.rom import find_rom
+from mario_world_model.emulation.rom import find_rom, rom_sha1
 from mario_world_model.emulation.stages import parse_env_id
 from mario_world_model.errors import InputError
 from mario_world_model.evaluation.episodes import EpisodeScore, evaluate_policy
+from mario_world_model.evaluation.protocols import PROTOCOLS, under_protocol
+from mario_world_model.evaluation.record import Record, origin_of, write_record
 from mario_world_model.evaluation.summary import Summary, describe, summarise
 from mario_world_model.evaluation.watch import record_episode, show_episode
-from mario_world_model.policies.choice import PolicyChoice, controls_of
+from mario_world_model.policies.choice import EXPLORE, PolicyChoice, choose_policy, controls_of
 from mario_world_model.policies.replay import furthest_episode
 from mario_world_model.rollouts.dataset import open_dataset
-from mario_world_model.utils.atomic import written_whole
+from mario_world_model.utils.provenance import provenance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,24 +54,43 @@ class Evaluation:
 
 def evaluate(config: EvaluateConfig) -> Evaluation:
     """Play the episodes of a configuration and write what it asks for."""
+    begun = time.monotonic()
+    config = under_protocol(config)
+    spread = config.protocol is not None and PROTOCOLS[config.protocol].spread
     choice = choice_of(config)
+    known = origin_of(choice, config.pretrained)
+    origin = dataclasses.replace(
+        known,
+        name=config.name or known.name,
+        training_seed=known.training_seed if config.training_seed is None else config.training_seed,
+        training_steps=known.training_steps if config.training_steps is None else config.training_steps,
+    )
     game = config.game.with_controls(*controls_of(choice, GameConfig()))
     find_rom(parse_env_id(game.env).mode, game.rom)
     scores = []
     with tqdm(total=config.episodes, unit="episode", disable=None, desc=choice.name) as bar:
-        for score in evaluate_policy(game, choice, config.episodes, config.seed, config.max_steps, config.workers):
+        for score in evaluate_policy(
+            game, choice, config.episodes, config.seed, config.max_steps, config.workers, spread
+        ):
             scores.append(score)
             bar.update()
     scores.sort(key=lambda score: score.index)
     evaluation = Evaluation(summarise(scores), scores, _watch(config, choice, game))
     if config.output is not None:
-        content = {
-            "config": to_plain(config),
-            "summary": to_plain(evaluation.summary),
-            "episodes": [to_plain(score) for score in scores],
-        }
-        with written_whole(config.output) as temporary:
-            temporary.write_text(json.dumps(content, indent=2) + "\n")
+        rom = find_rom(parse_env_id(game.env).mode, game.rom)
+        record = Record(
+            agent=origin,
+            protocol=config.protocol or "custom",
+            game=game,
+            seed=config.seed,
+            max_steps=config.max_steps,
+            summary=evaluation.summary,
+            episodes=scores,
+            seconds=round(time.monotonic() - begun, 1),
+            provenance={**provenance(), "rom_sha1": rom_sha1(rom)},
+            config=to_plain(config),
+        )
+        write_record(config.output, record)
     return evaluation
 
 
@@ -83,6 +106,10 @@ def choice_of(config: EvaluateConfig) -> PolicyChoice:
         )
     if (config.policy == "replay") != (config.dataset is not None):
         raise InputError("expected --policy replay and --dataset together, found one of them")
+    if config.policy is not None and config.policy != "replay":
+        if config.policy == EXPLORE:
+            raise InputError("--policy: expected an agent, found explore, which is a way to collect")
+        return choose_policy(config.policy, config.vae, config.mdnrnn, config.trust)
     if config.pretrained:
         return PolicyChoice(vae=pretrained.VAE, mdnrnn=pretrained.MDN_RNN, controller=pretrained.CONTROLLER)
     if config.dataset is not None:
@@ -91,7 +118,6 @@ def choice_of(config: EvaluateConfig) -> PolicyChoice:
         missing = ", ".join(flag for flag in parts if flag not in given)
         raise InputError(f"expected {missing} beside {', '.join(given)}, found nothing")
     return PolicyChoice(
-        reference=config.policy,
         ppo=config.ppo,
         vae=config.vae,
         mdnrnn=config.mdnrnn,

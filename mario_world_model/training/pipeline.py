@@ -21,6 +21,7 @@ import numpy as np
 from mario_world_model.checkpoints import load_world_model
 from mario_world_model.command import run_command
 from mario_world_model.config import (
+    TEST_SEEDS,
     CollectConfig,
     EvaluateConfig,
     PlayConfig,
@@ -47,7 +48,8 @@ from mario_world_model.utils.lock import sole_writer
 from mario_world_model.utils.tracking import save_config
 from mario_world_model.utils.video import write_video
 
-_EVALUATION_SEEDS = 1_000_000  # evaluation plays no episode that a stage has seen
+EVALUATION_SEEDS = TEST_SEEDS.start
+"""Added to the seed of a run: evaluation plays no episode that a stage has seen."""
 _DREAM_STEPS = 60
 
 
@@ -233,7 +235,7 @@ class _Run:
             preset_config(EvaluateConfig, self.config.preset),
             game=self._play,
             workers=self.config.workers,
-            seed=self.config.seed + _EVALUATION_SEEDS,
+            seed=self.config.seed + EVALUATION_SEEDS,
         )
         agent = dataclasses.replace(
             base,

@@ -10,13 +10,12 @@ from typing import Any
 
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from mario_world_model.config import PPOConfig, to_plain
+from mario_world_model.config import VALIDATION_SEEDS, PPOConfig, to_plain
 from mario_world_model.evaluation.episodes import evaluate_policy
 from mario_world_model.evaluation.summary import summarise
 from mario_world_model.models.world_model import Controls
 from mario_world_model.policies.choice import PolicyChoice
 from mario_world_model.policies.ppo import save_ppo
-from mario_world_model.utils.seeding import VALIDATION
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Checks:
                 config.game,
                 PolicyChoice(ppo=kept),
                 config.check_episodes,
-                VALIDATION.start,
+                VALIDATION_SEEDS.start,
                 config.check_max_steps,
                 config.workers,
             )

@@ -8,7 +8,6 @@ the stage has finished, its figures stand in `<output>.json` and the file is gon
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import reprlib
 import sys
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 
 from mario_world_model.errors import InputError
 from mario_world_model.utils.checkpoint import Checkpoint, fill_weights, load_checkpoint, save_checkpoint
+from mario_world_model.utils.hashes import file_sha256
 from mario_world_model.utils.lock import sole_writer
 from mario_world_model.utils.signals import stop_asked
 from mario_world_model.utils.tracking import Tracker, config_file, save_config
@@ -239,12 +239,6 @@ def settings_of(config: object) -> dict[str, Any]:
         elif item.name not in _IRRELEVANT and not isinstance(value, Path):
             found[item.name] = list(value) if isinstance(value, tuple) else value
     return found
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _differences(here: dict[str, Any], there: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:

@@ -20,6 +20,8 @@ from mario_world_model.command import run_command
 from mario_world_model.config import ShipConfig
 from mario_world_model.utils.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
+_KEPT = ("dataset", "real_steps")  # of what a part says of its training: nothing that names a place on a machine
+
 
 def ship(config: ShipConfig) -> list[Path]:
     """Write the three files into `config.output`; returns their paths."""
@@ -43,7 +45,8 @@ def _small(checkpoint: Checkpoint, parent: dict[str, str]) -> Checkpoint:
     tensors = {
         name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in checkpoint.tensors.items()
     }
-    return dataclasses.replace(checkpoint, tensors=tensors, config={**checkpoint.config, **parent}, provenance={})
+    kept = {name: checkpoint.provenance[name] for name in _KEPT if name in checkpoint.provenance}
+    return dataclasses.replace(checkpoint, tensors=tensors, config={**checkpoint.config, **parent}, provenance=kept)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -165,6 +165,7 @@ def _train(
     )
     provenance = {
         "dataset": dataset.fingerprint,
+        "real_steps": dataset.steps,
         "settings": to_plain(config),
         "updates": update,
         "held_out": dataclasses.asdict(figures),

@@ -19,7 +19,3 @@ def stream_seed(seed: int, *path: int) -> int:
 def torch_stream(seed: int, device: torch.device, *path: int) -> torch.Generator:
     """The same as a torch generator on `device`."""
     return torch.Generator(device=device).manual_seed(stream_seed(seed, *path))
-
-
-TRAINING, TEST, VALIDATION = range(1_000_000), range(1_000_000, 2_000_000), range(2_000_000, 3_000_000)
-"""Seeds by what they are for: what an agent learns from, what it is reported on, and what is chosen by."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,8 @@ import pytest
 import torch
 
 from mario_world_model.config import GameConfig, ViewConfig
-from mario_world_model.policies.ppo import load_ppo
+from mario_world_model.policies.ppo import PPO_KIND, load_ppo
+from mario_world_model.utils.checkpoint import load_checkpoint
 from mario_world_model.utils.environment import make_env
 from mario_world_model.utils.game_state import ResumableGame
 from tests.faults.workers import children
@@ -40,7 +42,22 @@ def test_a_lost_game_is_replaced_and_both_files_hold_the_same_agent(tmp_path: Pa
     assert disturbed.returncode == 0, said
     assert "a game's process was lost; this rollout is played again" in said
     assert "256 steps" in sound.communicate(timeout=120)[0]
-    assert (tmp_path / "sound/p.pt").read_bytes() == (tmp_path / "disturbed/p.pt").read_bytes()
+    for name in ("p.pt", "p.128.pt", "p.256.pt"):
+        assert (tmp_path / "sound" / name).read_bytes() == (tmp_path / "disturbed" / name).read_bytes()
+    # The output is the agent of the better of its two checks, and says so.
+    known = load_checkpoint(tmp_path / "sound/p.pt", PPO_KIND)
+    checks = known.provenance["checks"]
+    best = max(checks, key=lambda one: (one["flag_rate"], one["max_x"], one["timesteps"]))
+    assert [one["timesteps"] for one in checks] == [128, 256]
+    assert known.provenance["timesteps"] == best["timesteps"]
+    kept = load_checkpoint(tmp_path / f"sound/p.{best['timesteps']}.pt", PPO_KIND)
+    assert all(torch.equal(tensor, kept.tensors[name]) for name, tensor in known.tensors.items())
+    (log,) = (tmp_path / "sound/logs/ppo").glob("*/scalars.jsonl")
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    checked = [row for row in rows if "validation/max_x" in row]
+    assert [(row["step"], row["validation/max_x"]) for row in checked] == [
+        (one["timesteps"], one["max_x"]) for one in checks
+    ]
 
     plain, archive = load_ppo(tmp_path / "sound/p"), load_ppo(tmp_path / "sound/p.zip", trust=True)
     assert plain.controls == archive.controls

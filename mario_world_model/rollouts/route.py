@@ -1,4 +1,4 @@
-"""A way through 1-1, so that a page can begin anywhere in it: actions, found by search, from start to flag."""
+"""A way through 1-1, so that play can begin anywhere in it: actions, found by search, from start to flag."""
 
 from __future__ import annotations
 

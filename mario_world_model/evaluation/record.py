@@ -1,0 +1,144 @@
+"""What an evaluation leaves for the report: who played, under what, how every episode went, how to repeat it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import reprlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mario_world_model.config import GameConfig, from_plain, to_plain
+from mario_world_model.errors import InputError
+from mario_world_model.evaluation.episodes import EpisodeScore
+from mario_world_model.evaluation.summary import Summary, summarise
+from mario_world_model.policies.choice import PolicyChoice
+from mario_world_model.utils.atomic import written_whole
+from mario_world_model.utils.checkpoint import load_checkpoint
+from mario_world_model.utils.hashes import file_sha256
+
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an agent comes from."""
+
+    name: str
+    kind: str
+    """"world model", "ppo", "reference", "replay", "archive" or "code"."""
+    training_seed: int | None = None
+    training_steps: int | None = None
+    """Agent steps of the real game that it took, collection included; None where nobody knows."""
+    files: dict[str, str] = dataclasses.field(default_factory=dict)
+    """SHA-256 of its files, by part."""
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """What its parts were trained with, by part."""
+    data: str | None = None
+    """Fingerprint of the data set its world model was trained on."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One evaluation of one agent."""
+
+    agent: Origin
+    protocol: str
+    """One of `evaluation.protocols`, or "custom"."""
+    game: GameConfig
+    seed: int
+    max_steps: int
+    summary: Summary
+    episodes: list[EpisodeScore]
+    seconds: float
+    """Wall-clock time."""
+    provenance: dict[str, Any]
+    config: dict[str, Any]
+
+
+def origin_of(choice: PolicyChoice, pretrained: bool = False) -> Origin:
+    """What the files of a choice say of its training."""
+    if choice.reference is not None:
+        return Origin(choice.reference, "reference", training_steps=0)
+    if choice.replay is not None:
+        return Origin("replay", "replay")
+    if choice.code is not None:
+        return Origin(choice.code, "code")
+    if choice.archive is not None:
+        return Origin(choice.name, "archive", files={"archive": _sha256(choice.archive)})
+    if choice.ppo is not None:
+        return _origin_of_ppo(choice.ppo)
+    parts = {"vae": choice.vae, "mdn_rnn": choice.mdnrnn, "controller": choice.controller}
+    saved = {kind: (path, load_checkpoint(path, kind).provenance) for kind, path in parts.items() if path is not None}
+    settings = {kind: dict(known.get("settings") or {}) for kind, (_, known) in saved.items()}
+    name = "world model, as shipped" if pretrained else "world model"
+    if settings.get("controller", {}).get("sees") == "z":
+        name = "V and C alone"
+    elif settings.get("mdn_rnn", {}).get("control") == "untrained":
+        name = "untrained RNN"
+    memory = saved["mdn_rnn"][1] if "mdn_rnn" in saved else {}
+    return Origin(
+        name=name,
+        kind="world model",
+        training_seed=settings.get("controller", {}).get("seed"),
+        training_steps=memory.get("real_steps"),
+        files={kind: _sha256(path) for kind, (path, _) in saved.items()},
+        settings=settings,
+        data=memory.get("dataset"),
+    )
+
+
+def _origin_of_ppo(path: Path) -> Origin:
+    from mario_world_model.policies.ppo import PPO_KIND, ppo_file  # stable-baselines3 takes a second to import
+
+    file = ppo_file(path)
+    if file.suffix == ".zip":
+        return Origin("PPO", "ppo", files={"ppo": _sha256(file)})
+    known = load_checkpoint(file, PPO_KIND).provenance
+    settings, steps = dict(known.get("settings") or {}), known.get("timesteps")
+    name = f"PPO, {steps:,} steps" if isinstance(steps, int) else "PPO"
+    return Origin(name, "ppo", settings.get("seed"), steps, {"ppo": _sha256(file)}, {"ppo": settings})
+
+
+def _sha256(path: Path) -> str:
+    return file_sha256(path) if path.is_file() else ""
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a record as JSON, one episode a line."""
+    plain = {"record": "evaluation", "schema": _SCHEMA, **to_plain(record)}
+    episodes = plain.pop("episodes")
+    head = json.dumps(plain, indent=2)[:-2]
+    lines = ",\n    ".join(json.dumps(episode) for episode in episodes)
+    with written_whole(path) as temporary:
+        temporary.write_text(f'{head},\n  "episodes": [\n    {lines}\n  ]\n}}\n')
+
+
+def read_record(path: Path, plain: dict[str, Any]) -> Record:
+    """The record in the content of a JSON file; raises InputError when it holds something else."""
+    try:
+        if plain["schema"] != _SCHEMA:
+            raise InputError(f"{path}: expected an evaluation of schema {_SCHEMA}, found {plain['schema']!r}")
+        episodes = [_episode(one) for one in plain["episodes"]]
+        return Record(
+            agent=Origin(**plain["agent"]),
+            protocol=str(plain["protocol"]),
+            game=from_plain(GameConfig, {**plain["game"], "rom": None}, str(path)),
+            seed=int(plain["seed"]),
+            max_steps=int(plain["max_steps"]),
+            summary=summarise(episodes),
+            episodes=episodes,
+            seconds=float(plain["seconds"]),
+            provenance=dict(plain["provenance"]),
+            config=dict(plain["config"]),
+        )
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(f"{path}: expected the record of an evaluation, found {reprlib.repr(error)} amiss") from error
+
+
+def _episode(plain: dict[str, Any]) -> EpisodeScore:
+    score = EpisodeScore(**{**plain, "end": tuple(plain["end"]), "visited": tuple(plain["visited"])})
+    if not all(isinstance(one, (int, float)) for one in (score.score, score.max_x, score.steps, *score.end)):
+        raise ValueError(f"episode {score.index}")
+    return score

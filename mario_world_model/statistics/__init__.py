@@ -1,0 +1,1 @@
+"""How sure one can be of figures over episodes and training seeds: NumPy alone, no files, no printing."""
