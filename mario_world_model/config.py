@@ -126,10 +126,11 @@ class VAEConfig:
 
     latent_size: int = 128
     """Numbers in a latent."""
-    architecture: Literal["flat", "grid", "paper"] = "flat"
-    """flat: one fully connected vector; grid: 8×8 cells of latent_size/64 channels; paper: the 2018 layout."""
+    architecture: Literal["glimpse", "flat", "grid", "paper"] = "glimpse"
+    """flat: one fully connected vector; glimpse: the same, from an encoder that also finds Mario and looks around him;
+    grid: 8×8 cells of latent_size/64 channels; paper: the 2018 layout."""
     widths: tuple[int, ...] = (24, 48, 96)
-    """Channels of the stride-2 convolutions, first to last (grid and flat)."""
+    """Channels of the stride-2 convolutions, first to last (all but paper)."""
     likelihood: Literal["calibrated", "squared_error"] = "calibrated"
     """calibrated: D/2·log(MSE), one optimal variance a batch; squared_error: the paper's sum of squares,
     under which a sprite the size of Mario is not worth encoding."""
@@ -144,6 +145,8 @@ class VAEConfig:
         _refuse_unless(fit, self, "widths", "three numbers from 1 to 4096")
         _refuse_unless(self.beta >= 0, self, "beta", "a number ≥ 0")
         _refuse_unless(self.free_nats >= 0, self, "free_nats", "a number ≥ 0")
+        if self.architecture == "glimpse":
+            _refuse_unless(self.latent_size >= 3, self, "latent_size", "at least 3 for a glimpse, two of them a place")
         if self.architecture == "grid":
             _refuse_unless(self.latent_size % 64 == 0, self, "latent_size", "a multiple of 64 for a grid latent")
 
@@ -220,7 +223,7 @@ class CollectConfig:
 
 @dataclass(frozen=True)
 class TrainVAEConfig:
-    """Train the VAE on the frames of a data set."""
+    """Train the VAE on the frames of a data set, and on where the RAM says things are in them."""
 
     preset: PresetName = "default"
     """Set of defaults to start from."""
@@ -240,6 +243,10 @@ class TrainVAEConfig:
     colour_rarity: float = 0.5
     """A pixel counts by p^-colour_rarity, p the share of its colour in the data, so that sprites count
     beside the sky; 0: every pixel alike."""
+    landmark_weight: float = 2000.0
+    """How much V is taught, beside the picture, where Mario, enemies, pits and the screen are: nats for a squared
+    distance of one tile between the first numbers of a latent and what the RAM says, in training alone; 0: V
+    learns from pictures alone."""
     learning_rate: float = 1e-3
     """Adam's step size; falls to a tenth along a cosine."""
     init: Path | None = None
@@ -257,6 +264,8 @@ class TrainVAEConfig:
 
     def __post_init__(self) -> None:
         _check_training(self)
+        _refuse_unless(self.colour_rarity >= 0, self, "colour_rarity", "a number ≥ 0")
+        _refuse_unless(self.landmark_weight >= 0, self, "landmark_weight", "a number ≥ 0")
 
 
 @dataclass(frozen=True)
@@ -301,8 +310,9 @@ class TrainMDNRNNConfig:
     targets: Literal["blurred", "samples"] = "blurred"
     """blurred: M reads posterior means, and its likelihood allows for the posterior's width, so that it need
     not carry V's noise; samples: it reads and predicts samples, as in the paper."""
-    input_noise: float = 0.2
-    """Largest deviation of the Gaussian noise that is added to the latents M reads; they have unit variance."""
+    input_noise: float = 0.5
+    """Largest deviation of the Gaussian noise that is added to the latents M reads, in units of the width of V's
+    posterior."""
     open_loop: int = 16
     """Most steps of a sequence that are run once more on M's own samples; 0: none."""
     open_loop_teaches: Literal["endings", "all"] = "endings"
@@ -832,7 +842,13 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "likelihood": "squared_error",
             "free_nats": 0.5,
         },
-        TrainVAEConfig: {"epochs": 10, "batch_size": 100, "learning_rate": 1e-4, "colour_rarity": 0.0},
+        TrainVAEConfig: {
+            "epochs": 10,
+            "batch_size": 100,
+            "learning_rate": 1e-4,
+            "colour_rarity": 0.0,
+            "landmark_weight": 0.0,
+        },
         MDNRNNConfig: {"head_size": 0, "mixtures": 5, "joint": False, "anchor": "none"},
         TrainMDNRNNConfig: {
             "epochs": 20,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mario_world_model.config import VAEConfig
 from mario_world_model.models.colour_rarity import ColourRarity
+from mario_world_model.models.glimpse import GlimpseEncoder, place_surprise
 
 FRAME_SIZE = 64
 GRID = 8
@@ -38,13 +39,15 @@ class Posterior:
 
 @dataclass(frozen=True)
 class VAELoss:
-    """Scalars of one batch: what is minimised, and the two things it is made of."""
+    """Scalars of one batch: what is minimised, and what it is made of."""
 
     total: Tensor
     mse: Tensor
     """Mean squared error per channel value, frames in [0, 1]."""
     kl: Tensor
     """Nats per frame."""
+    landmarks: Tensor | None = None
+    """Squared error of each landmark, (G,), where V is taught any."""
 
     def psnr(self) -> Tensor:
         """Peak signal-to-noise ratio in dB."""
@@ -57,30 +60,44 @@ class VAE(nn.Module):
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         self.config = config
-        build = {"grid": _grid, "flat": _flat, "paper": _paper}[self.config.architecture]
+        build = {"glimpse": _glimpse, "grid": _grid, "flat": _flat, "paper": _paper}[self.config.architecture]
         self.encoder, self.decoder = build(self.config.latent_size, self.config.widths)
 
     def encode(self, frames: Tensor) -> Posterior:
         """Posterior of frames, uint8 (B, 64, 64, 3) as the environment gives them."""
-        mean, log_variance = self.encoder(to_images(frames)).chunk(2, dim=1)
-        return Posterior(mean.flatten(1), log_variance.flatten(1).clamp(*_LOG_VARIANCE_BOUNDS))
+        return _posterior(self.encoder(to_images(frames)))
 
     def decode(self, latents: Tensor) -> Tensor:
         """Images float (B, 3, 64, 64) in [0, 1] of latents (B, Z)."""
         images: Tensor = self.decoder(latents)
         return images
 
-    def loss(self, frames: Tensor, noise: Tensor | None = None, rarity: ColourRarity | None = None) -> VAELoss:
+    def loss(
+        self,
+        frames: Tensor,
+        noise: Tensor | None = None,
+        rarity: ColourRarity | None = None,
+        landmarks: Tensor | None = None,
+        landmark_weight: float = 0.0,
+    ) -> VAELoss:
         """Negative evidence lower bound per frame, up to a constant, for frames uint8 (B, 64, 64, 3).
 
-        With `rarity`, pixels count in the reconstruction by how rare their colours are.
+        With `rarity`, pixels count in the reconstruction by how rare their colours are. With `landmarks` (B, G), the
+        first G numbers of a latent are taught to be them: `landmark_weight` nats for a squared distance of one,
+        in the mean over the posterior, so that it has to be narrow there. A glimpse encoder learns with the same weight
+        where Mario is.
 
         `calibrated` is the optimal-variance decoder of Rybkin et al. 2021 (equation 8): the
         squared error weighs as much as the reconstruction is already good, so that a sprite
         of a few pixels stays worth encoding once the scenery is right.
         """
-        posterior = self.encode(frames)
         images = to_images(frames)
+        odds = None
+        if isinstance(self.encoder, GlimpseEncoder):
+            raw, odds = self.encoder.look(images)
+        else:
+            raw = self.encoder(images)
+        posterior = _posterior(raw)
         squares = (self.decode(posterior.sample(noise)) - images).square()
         mse = squares.mean()
         weighted = mse if rarity is None else (squares * rarity.weights(frames)).mean()
@@ -91,7 +108,21 @@ class VAE(nn.Module):
             reconstruction = values * weighted
         kl = posterior.kl()
         charged = kl.clamp(min=self.config.free_nats * self.config.latent_size).mean()
-        return VAELoss(total=reconstruction + self.config.beta * charged, mse=mse.detach(), kl=kl.mean().detach())
+        total = reconstruction + self.config.beta * charged
+        if landmarks is None or landmark_weight == 0.0:
+            return VAELoss(total, mse.detach(), kl.mean().detach())
+        told = landmarks.shape[1]
+        distance = (posterior.mean[:, :told] - landmarks).square()
+        spread = posterior.log_variance[:, :told].exp()
+        total = total + landmark_weight * (distance + spread).sum(dim=1).mean()
+        if odds is not None:
+            total = total + landmark_weight * place_surprise(odds, landmarks).mean()
+        return VAELoss(total, mse.detach(), kl.mean().detach(), distance.mean(dim=0).detach())
+
+
+def _posterior(raw: Tensor) -> Posterior:
+    mean, log_variance = raw.chunk(2, dim=1)
+    return Posterior(mean.flatten(1), log_variance.flatten(1).clamp(*_LOG_VARIANCE_BOUNDS))
 
 
 def to_images(frames: Tensor) -> Tensor:
@@ -144,6 +175,11 @@ def _flat(latent_size: int, widths: tuple[int, ...]) -> tuple[nn.Module, nn.Modu
     encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(cells, 2 * latent_size))
     unflatten = nn.Unflatten(1, (widths[-1], GRID, GRID))
     return encoder, nn.Sequential(nn.Linear(latent_size, cells), unflatten, *up)
+
+
+def _glimpse(latent_size: int, widths: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+    """The flat decoder behind an encoder that finds Mario and looks around him."""
+    return GlimpseEncoder(latent_size, widths), _flat(latent_size, widths)[1]
 
 
 def _paper(latent_size: int, widths: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:

@@ -83,7 +83,7 @@ def mdn_rnn_loss(network: MDNRNN, batch: SequenceBatch, config: TrainMDNRNNConfi
         latents, blur = batch.posterior.mean, batch.posterior.log_variance[:, 1:]
     targets = _Targets(latents[:, 1:], blur, batch.rewards, batch.endings, batch.mask)
     if config.input_noise:
-        latents = _noisy(latents, config.input_noise, luck)
+        latents = _noisy(latents, batch.posterior.log_variance, config.input_noise, luck)
     length = batch.actions.shape[1]
     read = int(torch.randint(1, length, (), generator=luck, device=luck.device)) if config.open_loop else length
     own = slice(read, min(length, read + config.open_loop))
@@ -123,14 +123,16 @@ def mdn_rnn_loss(network: MDNRNN, batch: SequenceBatch, config: TrainMDNRNNConfi
         )
 
 
-def _noisy(latents: Tensor, largest: float, luck: torch.Generator) -> Tensor:
-    """Latents (B, T, Z) plus Gaussian noise, its deviation drawn for each sequence from 0 to `largest`.
+def _noisy(latents: Tensor, log_variance: Tensor, largest: float, luck: torch.Generator) -> Tensor:
+    """Latents (B, T, Z) plus Gaussian noise, its deviation drawn for a sequence from 0 to `largest` posterior widths.
 
-    What M reads in a dream is its own samples, with the errors these have; M has to expect the true latent after a
-    wrong one. Noise teaches that without a second pass (Valevski et al. 2024, section 3.2.1).
+    What V knows to a hair must not be blurred as much as what it hardly sees. What M reads in a dream is its own
+    samples, with the errors these have; M has to expect the true latent after a wrong one. Noise teaches that
+    without a second pass (Valevski et al. 2024, section 3.2.1).
     """
     deviation = largest * torch.rand((len(latents), 1, 1), generator=luck, device=latents.device)
-    return latents + deviation * torch.randn(latents.shape, generator=luck, device=latents.device)
+    width = torch.exp(0.5 * log_variance)
+    return latents + deviation * width * torch.randn(latents.shape, generator=luck, device=latents.device)
 
 
 def _step_losses(prediction: Prediction, mixture: Mixture, targets: _Targets, config: TrainMDNRNNConfig) -> _StepLosses:

@@ -21,11 +21,12 @@ from torch import Tensor
 from mario_world_model.checkpoints import load_vae, save_vae
 from mario_world_model.command import run_command
 from mario_world_model.config import TrainVAEConfig, to_plain
+from mario_world_model.emulation.landmarks import LANDMARKS
 from mario_world_model.errors import InputError
 from mario_world_model.models.colour_rarity import ColourRarity
-from mario_world_model.models.vae import VAE, to_frames
+from mario_world_model.models.vae import VAE, VAELoss, to_frames
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
-from mario_world_model.rollouts.frames import FramePool
+from mario_world_model.rollouts.frames import FrameBatch, FramePool
 from mario_world_model.training.budget import Budget, percent_bar
 from mario_world_model.training.finite import require_finite
 from mario_world_model.training.resume import Run
@@ -62,14 +63,16 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
     pool = FramePool([dataset.episodes[index] for index in train])
     unseen = FramePool([dataset.episodes[index] for index in held_out]).spread(_HELD_OUT_FRAMES).to(device)
     rarity = (
-        ColourRarity(pool.spread(_COUNTED_FRAMES).to(device), config.colour_rarity) if config.colour_rarity else None
+        ColourRarity(pool.spread(_COUNTED_FRAMES).frames.to(device), config.colour_rarity)
+        if config.colour_rarity
+        else None
     )
     torch.manual_seed(stream_seed(config.seed, _WEIGHTS_STREAM))
     vae = _initial_vae(config, dataset).to(device)
     vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's overloads
     optimiser = torch.optim.Adam(vae.parameters(), lr=config.learning_rate)
     at = run.restore(vae=vae, adam=optimiser)
-    update, first_epoch, batch = at.get("update", 0), at.get("epoch", 0), at.get("batch", 0)
+    update, first_epoch, number = at.get("update", 0), at.get("epoch", 0), at.get("batch", 0)
     updates = config.epochs * max(1, len(pool) // config.batch_size)
     budget = Budget(updates, config.max_minutes, at.get("seconds", 0.0))
     with (
@@ -80,21 +83,21 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
         if at:
             loss_before = at["loss_before"]
         else:
-            loss_before, psnr = _held_out(vae, unseen, rarity)
-            tracker.scalars(0, held_out__loss=loss_before, held_out__psnr=psnr)
+            loss_before, psnr, errors = _held_out(vae, unseen, rarity, config)
+            tracker.scalars(0, held_out__loss=loss_before, held_out__psnr=psnr, **errors)
         for epoch in range(first_epoch, config.epochs):
             rng = stream(config.seed, _BATCH_STREAM, epoch)
-            for frames in pool.batches(config.batch_size, rng, skip=batch):
+            for batch in pool.batches(config.batch_size, rng, skip=number):
                 if budget.progress(update) >= 1.0:
                     break
                 for group in optimiser.param_groups:
                     group["lr"] = config.learning_rate * budget.rate_scale(update)
-                loss = vae.loss(frames.to(device), rarity=rarity)
+                loss = _loss(vae, batch.to(device), rarity, config)
                 optimiser.zero_grad(set_to_none=True)
                 loss.total.backward()
-                require_finite(loss.total, vae.parameters(), f"VAE: step {update}, epoch {epoch}, batch {batch}")
+                require_finite(loss.total, vae.parameters(), f"VAE: step {update}, epoch {epoch}, batch {number}")
                 optimiser.step()
-                update, batch = update + 1, batch + 1
+                update, number = update + 1, number + 1
                 if update % _LOG_EVERY == 0:
                     tracker.scalars(
                         update,
@@ -102,6 +105,7 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
                         train__psnr=loss.psnr().item(),
                         train__kl=loss.kl.item(),
                         train__frames=update * config.batch_size,
+                        **_landmark_errors("train", loss.landmarks),
                     )
                     bar.n = round(100 * budget.progress(update))
                     bar.set_postfix(
@@ -109,12 +113,12 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
                         kl=f"{loss.kl.item():.0f}",
                         rate=f"{budget.per_second(update * config.batch_size):.0f} images/s",
                     )
-                counters = {"update": update, "epoch": epoch, "batch": batch}
+                counters = {"update": update, "epoch": epoch, "batch": number}
                 run.reached(update, {**counters, "seconds": budget.spent, "loss_before": loss_before})
-            batch = 0
-            loss_after, psnr = _held_out(vae, unseen, rarity)
-            tracker.scalars(update, held_out__loss=loss_after, held_out__psnr=psnr)
-            tracker.picture(update, "reconstructions", _picture(vae, unseen))
+            number = 0
+            loss_after, psnr, errors = _held_out(vae, unseen, rarity, config)
+            tracker.scalars(update, held_out__loss=loss_after, held_out__psnr=psnr, **errors)
+            tracker.picture(update, "reconstructions", _picture(vae, unseen.frames))
             if budget.progress(update) >= 1.0:
                 break
     figures = VAEFigures(loss_before, loss_after, psnr)
@@ -130,25 +134,46 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
 
 
 def _initial_vae(config: TrainVAEConfig, dataset: Dataset) -> VAE:
-    if config.init is None:
-        return VAE(config.model)
-    saved = load_vae(config.init)
-    if saved.controls != dataset.controls:
-        raise InputError(f"{config.init}: expected a VAE for {dataset.controls}, found one for {saved.controls}")
-    return saved.vae.train()
+    vae = VAE(config.model)
+    if config.init is not None:
+        saved = load_vae(config.init)
+        if saved.controls != dataset.controls:
+            raise InputError(f"{config.init}: expected a VAE for {dataset.controls}, found one for {saved.controls}")
+        vae = saved.vae.train()
+    if config.landmark_weight and vae.config.latent_size < len(LANDMARKS):
+        raise InputError(
+            f"latent_size: expected at least {len(LANDMARKS)}, which landmarks take, or --landmark-weight 0, "
+            f"found {vae.config.latent_size}"
+        )
+    return vae
+
+
+def _loss(
+    vae: VAE, batch: FrameBatch, rarity: ColourRarity | None, config: TrainVAEConfig, noise: Tensor | None = None
+) -> VAELoss:
+    return vae.loss(batch.frames, noise, rarity, batch.landmarks, config.landmark_weight)
 
 
 @torch.no_grad()
-def _held_out(vae: VAE, frames: Tensor, rarity: ColourRarity | None) -> tuple[float, float]:
-    """Loss and PSNR of the posterior mean: without noise, so that runs compare."""
-    losses = [
-        vae.loss(part, torch.zeros(len(part), vae.config.latent_size, device=part.device), rarity)
-        for part in frames.split(256)
-    ]
+def _held_out(
+    vae: VAE, batch: FrameBatch, rarity: ColourRarity | None, config: TrainVAEConfig
+) -> tuple[float, float, dict[str, float]]:
+    """Loss, PSNR and errors of landmarks of the posterior mean: without noise, so that runs compare."""
+    silence = torch.zeros(256, vae.config.latent_size, device=batch.frames.device)
+    losses = [_loss(vae, part, rarity, config, silence[: len(part)]) for part in batch.split(256)]
+    landmarks = [loss.landmarks for loss in losses if loss.landmarks is not None]
     return (
         float(np.mean([loss.total.item() for loss in losses])),
         float(np.mean([loss.psnr().item() for loss in losses])),
+        _landmark_errors("held_out", torch.stack(landmarks).mean(dim=0) if landmarks else None),
     )
+
+
+def _landmark_errors(of: str, squares: Tensor | None) -> dict[str, float]:
+    """Root mean squared error of every landmark by the name under which it is logged."""
+    if squares is None:
+        return {}
+    return {f"{of}__error_{name}": error for name, error in zip(LANDMARKS, squares.sqrt().tolist(), strict=True)}
 
 
 @torch.no_grad()

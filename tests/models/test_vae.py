@@ -60,3 +60,18 @@ def test_training_makes_one_batch_recognisable() -> None:
         vae.loss(frames).total.backward()
         optimiser.step()
     assert vae.loss(frames).mse.item() < first / 10
+
+
+def test_landmarks_teach_the_first_numbers_of_a_latent_and_no_others() -> None:
+    torch.manual_seed(0)
+    vae = VAE(VAEConfig(latent_size=16, architecture="flat", widths=(4, 8, 8)))
+    frames = torch.randint(0, 256, (4, 64, 64, 3), dtype=torch.uint8)
+    told, noise = torch.randn(4, 3), torch.zeros(4, 16)
+    plain, taught = vae.loss(frames, noise), vae.loss(frames, noise, landmarks=told, landmark_weight=7.0)
+    posterior = vae.encode(frames)
+    squares = (posterior.mean[:, :3] - told).square()
+    expected = 7.0 * (squares + posterior.log_variance[:, :3].exp()).sum(dim=1).mean()
+    torch.testing.assert_close(taught.total - plain.total, expected, rtol=1e-4, atol=1e-2)
+    assert taught.landmarks is not None
+    torch.testing.assert_close(taught.landmarks, squares.mean(dim=0).detach())
+    assert plain.landmarks is None

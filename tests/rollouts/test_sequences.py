@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from mario_world_model.config import VAEConfig
+from mario_world_model.emulation.landmarks import landmarks_of
 from mario_world_model.models.mdn_rnn import DEATH, FLAG
 from mario_world_model.models.vae import VAE, Posterior
 from mario_world_model.rollouts.dataset import Dataset
@@ -111,9 +112,14 @@ def test_the_frame_pool_gives_every_frame_once_an_epoch() -> None:
     pool = FramePool(episodes)
     assert len(pool) == 4 + 2 + 9
     every = torch.from_numpy(np.concatenate([episode.frames[:] for episode in episodes]))
-    assert torch.equal(pool.take(range(15)), every)
+    assert torch.equal(pool.take(range(15)).frames, every)
     batches = list(pool.batches(5, np.random.default_rng(0)))
     assert [len(batch) for batch in batches] == [5, 5, 5]
-    shown = {frame.numpy().tobytes() for batch in batches for frame in batch}
+    shown = {frame.numpy().tobytes() for batch in batches for frame in batch.frames}
     assert shown == {frame.numpy().tobytes() for frame in every}
+    there = torch.from_numpy(np.concatenate([landmarks_of(episode.truth) for episode in episodes]))
+    for batch in batches:
+        for part in batch.split(2):
+            for frame, landmarks in zip(part.frames, part.landmarks, strict=True):
+                assert torch.equal(landmarks, there[int((every == frame).all(dim=(1, 2, 3)).nonzero()[0])])
     assert len(list(pool.batches(100, np.random.default_rng(0)))) == 1

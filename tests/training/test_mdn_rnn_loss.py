@@ -85,7 +85,10 @@ def test_noise_is_in_what_is_read_and_not_in_what_is_expected() -> None:
     torch.nn.init.zeros_(network.mixture_head.weight)
     torch.nn.init.zeros_(network.mixture_head.bias)
     steady = torch.randn(B, 1, Z).expand(B, L + 1, Z)
-    given = dataclasses.replace(batch(), posterior=Posterior(steady, torch.full_like(steady, -30.0)))
+    given = dataclasses.replace(
+        batch(),
+        posterior=Posterior(steady, torch.zeros_like(steady)),
+    )
     quiet, noisy, noisier = (float(loss(network, given, open_loop=0, input_noise=n).latent) for n in (0.0, 0.5, 1.0))
     variance = float(network.predict(torch.zeros(1, 24), torch.zeros(1, Z)).latent.log_sigma[0, 0, 0].exp() ** 2)
     # The mean square of a deviation drawn evenly from 0 to n is n²/3; six sequences draw six.

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import torch
+
+from mario_world_model.config import VAEConfig
+from mario_world_model.emulation.landmarks import LANDMARKS
+from mario_world_model.models.glimpse import PLACES, GlimpseEncoder, place_surprise
+from mario_world_model.models.vae import VAE
+
+
+def landmarks_at(x: float, y: float) -> torch.Tensor:
+    """Landmarks of Mario at a point of the screen, in pixels from its left and from the bottom of the picture."""
+    found = torch.zeros(1, len(LANDMARKS))
+    found[0, 0], found[0, 1] = x / 16 - 6, y / 16 - 6
+    return found
+
+
+def test_the_expected_place_under_the_least_surprise_is_the_true_one() -> None:
+    """Through the whole encoder: log odds are fitted to one place, and the first means of the posterior are there."""
+    torch.manual_seed(0)
+    encoder = GlimpseEncoder(8, (4, 4, 4))
+    told = landmarks_at(101.0, 93.0)
+    odds = torch.zeros(1, PLACES**2, requires_grad=True)
+    optimiser = torch.optim.Adam([odds], lr=0.5)
+    for _ in range(300):
+        optimiser.zero_grad()
+        place_surprise(odds, told).sum().backward()
+        optimiser.step()
+    encoder.where.weight.data.zero_()
+
+    class Fitted(torch.nn.Module):
+        def forward(self, detail: torch.Tensor) -> torch.Tensor:
+            return odds.detach().view(1, 1, PLACES, PLACES).expand(len(detail), -1, -1, -1)
+
+    encoder.where = Fitted()  # type: ignore[assignment]
+    place = encoder(torch.rand(1, 3, 64, 64))[0, :2]
+    torch.testing.assert_close(place, told[0, :2], rtol=0.0, atol=0.02)
+
+
+def test_what_is_near_mario_is_seen_alike_wherever_he_is() -> None:
+    """The glimpse of a picture that is shifted as a whole, by whole places, is the same."""
+    torch.manual_seed(0)
+    encoder = GlimpseEncoder(8, (4, 4, 4))
+    seen = []
+    encoder.around.register_forward_hook(lambda _module, given, _out: seen.append(given[0]))
+    picture = torch.zeros(1, 3, 64, 64)
+    picture[:, :, 28:36, 20:34] = torch.rand(1, 3, 8, 14)
+    with torch.no_grad():
+        encoder.detail[0].bias.zero_()
+        encoder.detail[2].bias.zero_()
+        encoder.enter[0].bias.zero_()
+        encoder.where.weight.mul_(1e4)
+        for shift in (0, 8):
+            encoder(picture.roll(shift, dims=3))
+    torch.testing.assert_close(seen[0], seen[1], rtol=1e-4, atol=1e-4)
+
+
+def test_mario_is_found_after_some_training() -> None:
+    """A red square on stripes that move on their own; on pictures that were not trained on."""
+    torch.manual_seed(0)
+    vae = VAE(VAEConfig(latent_size=len(LANDMARKS) + 4, widths=(8, 8, 8)))
+    luck = torch.Generator().manual_seed(1)
+
+    def pictures(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        frames = torch.zeros(count, 64, 64, 3, dtype=torch.uint8)
+        told = []
+        for frame in frames:
+            stripe, column, row = (
+                int(torch.randint(low, high, (), generator=luck)) for low, high in ((0, 8), (8, 50), (20, 50))
+            )
+            frame[:, stripe::8] = torch.tensor([90, 140, 250], dtype=torch.uint8)
+            frame[row : row + 4, column : column + 4] = torch.tensor([220, 40, 20], dtype=torch.uint8)
+            told.append(landmarks_at(column * 3.75, 255 - row * 3.5))
+        return frames, torch.cat(told)
+
+    optimiser = torch.optim.Adam(vae.parameters(), lr=3e-3)
+    for _ in range(150):
+        frames, told = pictures(16)
+        optimiser.zero_grad()
+        vae.loss(frames, landmarks=told, landmark_weight=2000.0).total.backward()
+        optimiser.step()
+    frames, told = pictures(64)
+    with torch.no_grad():
+        apart = (vae.encode(frames).mean[:, :2] - told[:, :2]).abs().mean()
+    assert float(apart) < 0.25  # tiles: four pixels of the screen, one of a frame
