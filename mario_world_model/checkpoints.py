@@ -14,7 +14,7 @@ from mario_world_model.config import ActionSet, MDNRNNConfig, VAEConfig, ViewCon
 from mario_world_model.emulation.actions import ACTION_SETS
 from mario_world_model.errors import InputError
 from mario_world_model.models.agent import Agent
-from mario_world_model.models.controller import Controllers
+from mario_world_model.models.controller import Controllers, Layer
 from mario_world_model.models.mdn_rnn import MDNRNN
 from mario_world_model.models.vae import VAE
 from mario_world_model.models.world_model import Controls, Starts, WorldModel
@@ -123,6 +123,8 @@ def save_controllers(
         "mdn_rnn": mdn_rnn_fingerprint,
     }
     tensors = {"weight": controllers.weight, "bias": controllers.bias}
+    if controllers.inner is not None:
+        tensors |= {"inner.weight": controllers.inner.weight, "inner.bias": controllers.inner.bias}
     save_checkpoint(path, Checkpoint("controller", config, tensors, provenance))
 
 
@@ -145,10 +147,15 @@ def load_controllers(path: Path, world_model: WorldModel, mdn_rnn_fingerprint: s
             f"found one evolved on another ({str(saved.config.get('mdn_rnn'))[:12]})"
         )
     actions = len(ACTION_SETS[world_model.controls.actions])
-    weight, bias = (None if name not in saved.tensors else widened(saved.tensors[name]) for name in ("weight", "bias"))
-    count = 1 if weight is None or weight.ndim == 0 else len(weight)
-    shapes = {"weight": (count, actions, world_model.features), "bias": (count, actions)}
-    for (name, shape), found in zip(shapes.items(), (weight, bias), strict=True):
+    tensors = {name: widened(tensor) for name, tensor in saved.tensors.items()}
+    count = len(tensors["bias"]) if "bias" in tensors and tensors["bias"].ndim else 1
+    shapes: dict[str, tuple[int, ...]] = {"weight": (count, actions, world_model.features), "bias": (count, actions)}
+    if "inner.bias" in tensors:
+        units = tensors["inner.bias"].shape[-1] if tensors["inner.bias"].ndim else 1
+        shapes |= {"weight": (count, actions, units), "inner.bias": (count, units)}
+        shapes["inner.weight"] = (count, units, world_model.features)
+    for name, shape in shapes.items():
+        found = tensors.get(name)
         if found is None or tuple(found.shape) != shape or found.dtype != torch.float32:
             raise InputError(
                 f"{path}: {name}: expected float32 {shape}, found {None if found is None else tuple(found.shape)}"
@@ -156,9 +163,8 @@ def load_controllers(path: Path, world_model: WorldModel, mdn_rnn_fingerprint: s
     bound = saved.config.get("bound")
     if not isinstance(bound, float) or not 0.0 <= bound < math.inf:
         raise InputError(f"{path}: bound: expected a number ≥ 0, found {reprlib.repr(bound)}")
-    assert weight is not None
-    assert bias is not None
-    return Controllers(weight, bias, bound)
+    inner = Layer(tensors["inner.weight"], tensors["inner.bias"]) if "inner.bias" in tensors else None
+    return Controllers(tensors["weight"], tensors["bias"], bound, inner)
 
 
 def load_controller(path: Path, world_model: WorldModel, mdn_rnn_fingerprint: str | None) -> Controllers:

@@ -407,8 +407,11 @@ class TrainControllerConfig:
     logit_bound: float = 3.0
     """Actions are drawn from the softmax of the controller's outputs, squashed to ± this; 0: the largest
     output is taken."""
-    sees: Literal["zh", "z"] = "zh"
-    """What the controller is given: latent and memory, or the latent alone, to see what the memory is worth."""
+    sees: Literal["zh", "z", "landmarks"] = "zh"
+    """What the controller is given: latent and memory; the latent alone, to see what the memory is worth; or of the
+    latent the landmarks alone (a VAE that was taught them)."""
+    units: int = 0
+    """Hidden units of the controller; 0: it is linear, as in the paper."""
     init: Path | None = None
     """Controller checkpoint to start from instead of zeros."""
     device: DeviceChoice = "auto"
@@ -428,6 +431,7 @@ class TrainControllerConfig:
         _refuse_unless(self.population_size >= 4, self, "population_size", "at least 4")
         _refuse_unless(self.starts_per_candidate >= 1, self, "starts_per_candidate", "at least 1")
         _refuse_unless(self.sigma > 0, self, "sigma", "a number > 0")
+        _refuse_unless(0 <= self.units <= 1024, self, "units", "0 to 1024")
         _refuse_unless(0.0 <= self.death_cost <= 1e4, self, "death_cost", "0 to 10000")
         _refuse_unless(0.0 <= self.logit_bound <= 100.0, self, "logit_bound", "0 to 100")
         _refuse_unless(self.max_steps >= 1, self, "max_steps", "at least 1")

@@ -34,10 +34,10 @@ class Agreement:
 def with_strangers(path: Controllers, count: int, seed: int) -> Controllers:
     """The controllers of a path, and `count` random ones as large as its last."""
     generator = torch.Generator().manual_seed(seed)
-    size = path.weight[-1].std()
-    weight = size * torch.randn((count, *path.weight.shape[1:]), generator=generator)
-    bias = path.bias[-1].std() * torch.randn((count, path.bias.shape[1]), generator=generator)
-    return Controllers(torch.cat([path.weight, weight]), torch.cat([path.bias, bias]), path.bound)
+    known = path.to_vectors()
+    strange = known[-1].std() * torch.randn((count, known.shape[1]), generator=generator)
+    features, actions = path.first.weight.shape[2], path.bias.shape[1]
+    return Controllers.from_vectors(torch.cat([known, strange]), features, actions, path.bound, path.units)
 
 
 def agreement(

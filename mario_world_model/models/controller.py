@@ -1,7 +1,9 @@
-"""The controller C: linear on `[z, h]`, a population of them evaluated as one product."""
+"""The controller C: linear on `[z, h]`, or with one hidden layer; a population of them evaluated as one product."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,9 +12,9 @@ from torch import Tensor
 _LEAST_SPREAD = 0.1
 
 
-def parameter_count(features: int, actions: int) -> int:
-    """Numbers in a controller: one row of weights and one bias per action."""
-    return (features + 1) * actions
+def parameter_count(features: int, actions: int, units: int = 0) -> int:
+    """Numbers in a controller: one row of weights and one bias per output, and per hidden unit if there are any."""
+    return (features + 1) * units + (units + 1) * actions if units else (features + 1) * actions
 
 
 @dataclass(frozen=True)
@@ -34,21 +36,54 @@ class FeatureScaling:
 
 
 @dataclass(frozen=True)
-class Controllers:
-    """P linear controllers, logits W [z_t, h_t] + b (Ha & Schmidhuber 2018, section 2.3).
+class Layer:
+    """One linear map for each of P controllers."""
 
-    The action is a sample from the softmax of the logits, squashed to ±bound: with all parameters zero
-    that is the uniformly random agent, from which evolution then departs, and however large they grow
-    every action keeps a chance. A controller that was certain would exploit what its dream gets wrong,
-    and stand before a pipe for ever. A bound of 0 takes the largest logit, as the paper does.
+    weight: Tensor
+    """(P, O, I)."""
+    bias: Tensor
+    """(P, O)."""
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Features (P, S, I) to (P, S, O)."""
+        return torch.baddbmm(self.bias.unsqueeze(1), features, self.weight.transpose(1, 2))
+
+    def member(self, index: int) -> Layer:
+        return Layer(self.weight[index : index + 1], self.bias[index : index + 1])
+
+    def to(self, device: torch.device) -> Layer:
+        return Layer(self.weight.to(device), self.bias.to(device))
+
+    @classmethod
+    def from_vectors(cls, vectors: Tensor, inputs: int, outputs: int) -> Layer:
+        """From (P, (I + 1)·O), weights first."""
+        weight = vectors[:, : inputs * outputs].reshape(-1, outputs, inputs)
+        return cls(weight.contiguous(), vectors[:, inputs * outputs :].contiguous())
+
+    def to_vectors(self) -> Tensor:
+        """The inverse of `from_vectors`."""
+        return torch.cat([self.weight.flatten(1), self.bias], dim=1)
+
+
+@dataclass(frozen=True)
+class Controllers:
+    """P controllers, logits W [z_t, h_t] + b (Ha & Schmidhuber 2018, section 2.3).
+
+    With `inner` they have one layer of tanh units before. The action is a sample from the softmax of the logits,
+    squashed to ±bound: with all parameters zero that is the uniformly random agent, from which evolution then
+    departs, and however large they grow every action keeps a chance. A controller that was certain would exploit
+    what its dream gets wrong, and stand before a pipe for ever. A bound of 0 takes the largest logit, as the paper
+    does.
     """
 
     weight: Tensor
-    """(P, A, F)."""
+    """(P, A, F), of U hidden units instead of F features if there are any."""
     bias: Tensor
     """(P, A)."""
     bound: float
     """Largest logit, ≥ 0; no action is ever more than e^(2·bound) times as likely as another."""
+    inner: Layer | None = None
+    """(P, U, F), the hidden units."""
 
     def act(self, features: Tensor, gumbel: Tensor) -> Tensor:
         """Actions int64 (P, S) for features [z, h] (P, S, F), S situations for each controller.
@@ -56,33 +91,72 @@ class Controllers:
         `gumbel` is standard Gumbel noise that broadcasts to (P, S, A): the largest sum of logit and
         noise is a sample from the softmax (Maddison et al. 2014).
         """
-        logits = torch.baddbmm(self.bias.unsqueeze(1), features, self.weight.transpose(1, 2))
+        if self.inner is not None:
+            features = torch.tanh(self.inner(features))
+        logits = self._outer(features)
         if self.bound > 0.0:
             logits = self.bound * torch.tanh(logits / self.bound) + gumbel
         return logits.argmax(dim=-1)
 
     @classmethod
-    def from_vectors(cls, vectors: Tensor, features: int, actions: int, bound: float) -> Controllers:
-        """Controllers from parameter vectors (P, (F + 1)·A), the form in which CMA-ES moves them."""
-        weight = vectors[:, : features * actions].reshape(-1, actions, features)
-        return cls(weight.contiguous(), vectors[:, features * actions :].contiguous(), bound)
+    def from_vectors(cls, vectors: Tensor, features: int, actions: int, bound: float, units: int = 0) -> Controllers:
+        """Controllers from parameter vectors (P, `parameter_count`), the form in which CMA-ES moves them."""
+        inner = None
+        if units:
+            inside = (features + 1) * units
+            inner, vectors = Layer.from_vectors(vectors[:, :inside], features, units), vectors[:, inside:]
+        outer = Layer.from_vectors(vectors, units or features, actions)
+        return cls(outer.weight, outer.bias, bound, inner)
 
     def member(self, index: int) -> Controllers:
         """One of them, as a population of one."""
-        return Controllers(self.weight[index : index + 1], self.bias[index : index + 1], self.bound)
+        outer = self._outer.member(index)
+        return Controllers(outer.weight, outer.bias, self.bound, self.inner and self.inner.member(index))
 
     def to(self, device: torch.device) -> Controllers:
-        return Controllers(self.weight.to(device), self.bias.to(device), self.bound)
+        outer = self._outer.to(device)
+        return Controllers(outer.weight, outer.bias, self.bound, self.inner and self.inner.to(device))
 
     def after(self, scaling: FeatureScaling) -> Controllers:
-        """Controllers of raw features that act as these do on scaled ones; still linear."""
-        weight = self.weight / scaling.spread
-        return Controllers(weight, self.bias - weight @ scaling.centre, self.bound)
+        """Controllers of raw features that act as these do on scaled ones; as linear as they are."""
+        weight = self.first.weight / scaling.spread
+        return self.with_first(Layer(weight, self.first.bias - weight @ scaling.centre))
 
     def before(self, scaling: FeatureScaling) -> Controllers:
         """The inverse of `after`: controllers of scaled features that act as these do on raw ones."""
-        return Controllers(self.weight * scaling.spread, self.bias + self.weight @ scaling.centre, self.bound)
+        first = self.first
+        return self.with_first(Layer(first.weight * scaling.spread, first.bias + first.weight @ scaling.centre))
+
+    @property
+    def first(self) -> Layer:
+        """The layer that reads features."""
+        return self._outer if self.inner is None else self.inner
+
+    @property
+    def units(self) -> int:
+        """Hidden units, 0 if there are none."""
+        return 0 if self.inner is None else self.inner.bias.shape[1]
+
+    def with_first(self, layer: Layer) -> Controllers:
+        """The same with another layer to read features."""
+        if self.inner is None:
+            return Controllers(layer.weight, layer.bias, self.bound)
+        return dataclasses.replace(self, inner=layer)
 
     def to_vectors(self) -> Tensor:
-        """The inverse of `from_vectors`, (P, (F + 1)·A)."""
-        return torch.cat([self.weight.flatten(1), self.bias], dim=1)
+        """The inverse of `from_vectors`, (P, `parameter_count`)."""
+        layers = ([] if self.inner is None else [self.inner]) + [self._outer]
+        return torch.cat([layer.to_vectors() for layer in layers], dim=1)
+
+    @property
+    def _outer(self) -> Layer:
+        return Layer(self.weight, self.bias)
+
+
+def first_vector(features: int, actions: int, units: int, seed: int) -> Tensor:
+    """Where evolution begins, (`parameter_count`,): the uniformly random agent, whose units all see something else."""
+    vector = torch.zeros(parameter_count(features, actions, units))
+    if units:
+        luck = torch.Generator().manual_seed(seed)
+        vector[: features * units] = torch.randn(features * units, generator=luck) / math.sqrt(features)
+    return vector

@@ -33,8 +33,9 @@ from mario_world_model.checkpoints import load_controller, load_world_model, sav
 from mario_world_model.command import run_command
 from mario_world_model.config import TrainControllerConfig, to_plain
 from mario_world_model.emulation.actions import ACTION_SETS
+from mario_world_model.emulation.landmarks import LANDMARKS
 from mario_world_model.errors import InputError
-from mario_world_model.models.controller import Controllers, FeatureScaling, parameter_count
+from mario_world_model.models.controller import Controllers, FeatureScaling, Layer, first_vector, parameter_count
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.training.budget import Budget
 from mario_world_model.training.evolution import History
@@ -44,7 +45,9 @@ from mario_world_model.utils.devices import choose_device
 from mario_world_model.utils.seeding import stream_seed
 from mario_world_model.utils.signals import stop_between_steps
 
-_CMA_STREAM, _FITNESS_STREAM, _CHECK_STREAM = 30, 31, 32
+Seen = Literal["zh", "z", "landmarks"]
+
+_CMA_STREAM, _FITNESS_STREAM, _CHECK_STREAM, _FIRST_STREAM = 30, 31, 32, 33
 # Above this the full covariance costs more than it finds within the generations there are.
 _LARGEST_FULL_COVARIANCE = 1000
 _CHECK_EVERY = 10  # generations between looks at the distribution's mean on unseen luck
@@ -77,10 +80,13 @@ def train_controller(config: TrainControllerConfig) -> ControllerFigures:
 
 def _evolve(config: TrainControllerConfig, world_model: WorldModel, fingerprint: str, run: Run) -> ControllerFigures:
     device = world_model.device
-    search = _SearchSpace(world_model, config.logit_bound, config.sees)
-    start = np.zeros(search.size)
+    search = _SearchSpace(world_model, config.logit_bound, config.sees, config.units)
+    start = search.begin(stream_seed(config.seed, _FIRST_STREAM))
     if config.init is not None:
-        start = search.vector(load_controller(config.init, world_model, None).to(device))
+        first = load_controller(config.init, world_model, None).to(device)
+        if first.units != config.units:
+            raise InputError(f"{config.init}: expected a controller of {config.units} units, found {first.units}")
+        start = search.vector(first)
     fitness, check_situations = _fitness(config, world_model)
     evolution = cma.CMAEvolutionStrategy(start, config.sigma, _options(config, search.size))
     at = run.restore()
@@ -144,27 +150,34 @@ def _thin(path: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
 
 
 class _SearchSpace:
-    """Between the vectors that CMA-ES moves and controllers of `[z, h]`, whose weights on h stay 0 if it sees z."""
+    """Between the vectors that CMA-ES moves and controllers of `[z, h]`, whose weights on what is not seen stay 0."""
 
-    def __init__(self, world_model: WorldModel, bound: float, sees: Literal["zh", "z"]) -> None:
-        self._unseen = world_model.mdn_rnn.config.hidden_size if sees == "z" else 0
-        self._features = world_model.features - self._unseen
+    def __init__(self, world_model: WorldModel, bound: float, sees: Seen, units: int) -> None:
+        latent_size = world_model.mdn_rnn.latent_size
+        seen = {"zh": world_model.features, "z": latent_size, "landmarks": min(latent_size, len(LANDMARKS))}
+        self._features = seen[sees]
+        self._unseen = world_model.features - self._features
+        self._units = units
         self._actions = len(ACTION_SETS[world_model.controls.actions])
         self._device = world_model.device
         self._bound = bound
         with torch.no_grad():
             latents, memory = world_model.recall(world_model.starts)
         self._scaling = FeatureScaling.of(world_model.features_of(latents, memory.hidden)[:, : self._features])
-        self.size = parameter_count(self._features, self._actions)
+        self.size = parameter_count(self._features, self._actions, units)
+
+    def begin(self, seed: int) -> NDArray[np.float64]:
+        return first_vector(self._features, self._actions, self._units, seed).double().numpy()
 
     def controllers(self, vectors: Sequence[NDArray[np.float64]]) -> Controllers:
         population = torch.from_numpy(np.stack(vectors)).float().to(self._device)
-        scaled = Controllers.from_vectors(population, self._features, self._actions, self._bound)
+        scaled = Controllers.from_vectors(population, self._features, self._actions, self._bound, self._units)
         raw = scaled.after(self._scaling)
-        return Controllers(functional.pad(raw.weight, (0, self._unseen)), raw.bias, raw.bound)
+        return raw.with_first(Layer(functional.pad(raw.first.weight, (0, self._unseen)), raw.first.bias))
 
     def vector(self, controller: Controllers) -> NDArray[np.float64]:
-        seen = Controllers(controller.weight[..., : self._features], controller.bias, controller.bound)
+        first = controller.first
+        seen = controller.with_first(Layer(first.weight[..., : self._features], first.bias))
         vector: NDArray[np.float32] = seen.before(self._scaling).to_vectors()[0].cpu().numpy()
         return vector.astype(np.float64)
 

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
-from mario_world_model.models.controller import Controllers, FeatureScaling, parameter_count
+from mario_world_model.models.controller import Controllers, FeatureScaling, first_vector, parameter_count
 from mario_world_model.models.mixture import draw_gumbel
 
 P, S, F, A = 5, 4, 6, 3
@@ -22,6 +23,30 @@ def test_vectors_survive_the_way_there_and_back() -> None:
     assert torch.equal(Controllers.from_vectors(vectors, F, A, bound=1.0).to_vectors(), vectors)
 
 
+def test_hidden_units_are_a_layer_before() -> None:
+    units = 4
+    vectors, features = torch.randn(P, parameter_count(F, A, units)), torch.randn(P, S, F)
+    controllers = Controllers.from_vectors(vectors, F, A, bound=0.0, units=units)
+    assert controllers.units == units
+    assert torch.equal(controllers.to_vectors(), vectors)
+    actions = controllers.act(features, torch.zeros(S, A))
+    for row in range(P):
+        inner, inner_bias, outer, bias = vectors[row].double().split([F * units, units, units * A, A])
+        hidden = torch.tanh(features[row].double() @ inner.view(units, F).T + inner_bias)
+        assert torch.equal(actions[row], (hidden @ outer.view(A, units).T + bias).argmax(-1))
+        assert torch.equal(controllers.member(row).act(features[row : row + 1], torch.zeros(S, A))[0], actions[row])
+
+
+def test_evolution_begins_at_the_uniformly_random_agent() -> None:
+    for units in (0, 4):
+        vector = first_vector(F, A, units, seed=0)
+        controller = Controllers.from_vectors(vector.unsqueeze(0), F, A, bound=1.0, units=units)
+        gumbel = draw_gumbel((S, A), torch.Generator().manual_seed(0))
+        assert torch.equal(controller.act(torch.randn(1, S, F), gumbel)[0], gumbel.argmax(-1))
+        if controller.inner is not None:
+            assert controller.inner.weight.std() > 0.2
+
+
 def test_the_size_in_the_paper() -> None:
     # CarRacing: z 32, h 256, three outputs (Ha & Schmidhuber 2018, table 2 of the appendix).
     assert parameter_count(32 + 256, 3) == 867
@@ -36,10 +61,11 @@ def test_sampled_actions_follow_the_softmax() -> None:
     torch.testing.assert_close(shares, torch.softmax(torch.tanh(controller.bias[0]), 0), atol=0.02, rtol=0.0)
 
 
-def test_scaling_changes_coordinates_and_not_behaviour() -> None:
+@pytest.mark.parametrize("units", [0, 4])
+def test_scaling_changes_coordinates_and_not_behaviour(units: int) -> None:
     raw = 5.0 + 3.0 * torch.randn(200, F)
     scaling = FeatureScaling.of(raw)
-    scaled = Controllers.from_vectors(torch.randn(P, parameter_count(F, A)), F, A, bound=0.0)
+    scaled = Controllers.from_vectors(torch.randn(P, parameter_count(F, A, units)), F, A, bound=0.0, units=units)
     features = raw[: P * S].view(P, S, F)
     gumbel = torch.zeros(S, A)
     expected = scaled.act((features - scaling.centre) / scaling.spread, gumbel)
