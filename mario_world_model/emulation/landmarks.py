@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mario_world_model.emulation import ram
-from mario_world_model.emulation.truth import NO_PIT, TRUTH_FIELDS
+from mario_world_model.emulation.truth import NO_PIT, TRUTH_FIELDS, has_fallen
 
 TILE: Final = 16
 """Pixels of a tile."""
@@ -45,7 +45,8 @@ def landmarks_of(truth: NDArray[np.int16]) -> NDArray[np.float32]:
     def column(name: str) -> _Column:
         return truth[:, TRUTH_FIELDS.index(name)].astype(np.float32)
 
-    x, y, screen_x = column("x"), column("y"), column("screen_x")
+    x, screen_x = column("x"), column("screen_x")
+    y = np.where(has_fallen(truth), column("y") - 256.0, column("y"))
     left = x - screen_x
     columns: list[_Column] = [screen_x / TILE - _MIDDLE, y / TILE - _MIDDLE, np.minimum(column("status"), 1.0)]
     for length in _WAVES:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mario_world_model.emulation.ram import ENEMY_SLOTS
-from mario_world_model.emulation.truth import NO_PIT
+from mario_world_model.emulation.truth import NO_PIT, has_fallen
 from mario_world_model.rollouts.episode import Episode
 
 TARGETS = ("y", "screen_x", "y_speed", "enemy_dx", "enemy_dy", "pit_dx")
@@ -38,7 +38,10 @@ class Readout:
 
 
 def truth_of(episode: Episode) -> dict[str, NDArray[np.float32]]:
-    """The `TARGETS` of every frame, (T + 1,) each, NaN where there is nothing to read (no enemy or pit in sight)."""
+    """The `TARGETS` of every frame, (T + 1,) each, NaN where there is nothing to read.
+
+    That is: no enemy or pit in sight, or Mario himself below the picture.
+    """
     x, y = episode.column("x").astype(np.float32), episode.column("y").astype(np.float32)
     distance = np.full(len(x), np.inf, dtype=np.float32)
     enemy_dx, enemy_dy = np.full_like(x, np.nan), np.full_like(x, np.nan)
@@ -49,10 +52,11 @@ def truth_of(episode: Episode) -> dict[str, NDArray[np.float32]]:
         enemy_dx[nearer] = dx[nearer]
         # Both from the bottom of the picture, as y is.
         enemy_dy[nearer] = (255.0 - episode.column(f"enemy{slot}_y") - y)[nearer]
+    seen = np.where(has_fallen(episode.truth), np.nan, 1.0).astype(np.float32)
     pit = episode.column("pit_dx").astype(np.float32)
     return {
-        "y": y,
-        "screen_x": episode.column("screen_x").astype(np.float32),
+        "y": y * seen,
+        "screen_x": episode.column("screen_x").astype(np.float32) * seen,
         "y_speed": episode.column("y_speed").astype(np.float32),
         "enemy_dx": enemy_dx,
         "enemy_dy": enemy_dy,

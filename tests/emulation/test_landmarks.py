@@ -9,7 +9,7 @@ from mario_world_model.emulation.truth import NO_PIT, TRUTH_FIELDS
 
 def row(**values: int) -> np.ndarray:
     found = np.zeros((1, len(TRUTH_FIELDS)), dtype=np.int16)
-    for name, value in {"x": 500, "screen_x": 96, "y": 96, "pit_dx": NO_PIT, **values}.items():
+    for name, value in {"x": 500, "screen_x": 96, "y": 96, "pit_dx": NO_PIT, "alive": 1, **values}.items():
         found[0, TRUTH_FIELDS.index(name)] = value
     return found
 
@@ -25,6 +25,12 @@ def enemy(slot: int, x: int, y: int = 159, kind: int = 6) -> dict[str, int]:
 def test_places_are_in_tiles() -> None:
     here = read(screen_x=112, y=64, status=1)
     assert (here["screen_x"], here["y"], here["tall"]) == (1.0, -2.0, 1.0)
+
+
+def test_a_fallen_mario_is_below_the_picture_and_not_at_its_top() -> None:
+    assert read(y=250, alive=0)["y"] == pytest.approx(-6 / 16 - 6)
+    assert read(y=250, alive=1)["y"] == pytest.approx(250 / 16 - 6)
+    assert read(y=100, alive=0)["y"] == pytest.approx(100 / 16 - 6)
 
 
 def test_phases_tell_every_place_of_a_level_from_every_other() -> None:
