@@ -118,7 +118,7 @@ def save_controllers(
     config = {
         "bound": controllers.bound,
         "latent_size": world_model.mdn_rnn.latent_size,
-        "hidden_size": world_model.mdn_rnn.config.hidden_size,
+        "hidden_size": world_model.mdn_rnn.hidden_size,
         "controls": to_plain(world_model.controls),
         "mdn_rnn": mdn_rnn_fingerprint,
     }
@@ -136,7 +136,7 @@ def load_controllers(path: Path, world_model: WorldModel, mdn_rnn_fingerprint: s
     saved = load_checkpoint(path, "controller")
     for field, own in (
         ("latent_size", world_model.mdn_rnn.latent_size),
-        ("hidden_size", world_model.mdn_rnn.config.hidden_size),
+        ("hidden_size", world_model.mdn_rnn.hidden_size),
     ):
         if saved.config.get(field) != own:
             raise InputError(f"{path}: {field}: expected {own} as in the MDN-RNN, found {saved.config.get(field)}")

@@ -131,6 +131,9 @@ class VAEConfig:
     grid: 8×8 cells of latent_size/64 channels; paper: the 2018 layout."""
     widths: tuple[int, ...] = (24, 48, 96)
     """Channels of the stride-2 convolutions, first to last (all but paper)."""
+    landmarks: bool = True
+    """Whether the first numbers of a latent are taught, beside the picture, where Mario, enemies, pits and the screen
+    are; otherwise V learns from pictures alone."""
     likelihood: Literal["calibrated", "squared_error"] = "calibrated"
     """calibrated: D/2·log(MSE), one optimal variance a batch; squared_error: the paper's sum of squares,
     under which a sprite the size of Mario is not worth encoding."""
@@ -160,6 +163,9 @@ class MDNRNNConfig:
     head_size: int = 512
     """Units of the layers between the LSTM and the outputs, which see the present latent too; 0: none, as in
     the paper."""
+    reads_change: bool = True
+    """Whether M reads, beside the present latent, how it differs from the one before; hidden states then hold that and
+    the action, after the LSTM's units, for the outputs and the controller."""
     mixtures: int = 3
     """Gaussians in a mixture."""
     joint: bool = True
@@ -244,9 +250,8 @@ class TrainVAEConfig:
     """A pixel counts by p^-colour_rarity, p the share of its colour in the data, so that sprites count
     beside the sky; 0: every pixel alike."""
     landmark_weight: float = 2000.0
-    """How much V is taught, beside the picture, where Mario, enemies, pits and the screen are: nats for a squared
-    distance of one tile between the first numbers of a latent and what the RAM says, in training alone; 0: V
-    learns from pictures alone."""
+    """What landmarks count: nats for a squared distance of one tile between the first numbers of a latent and what
+    the RAM says. The RAM is read in training alone."""
     learning_rate: float = 1e-3
     """Adam's step size; falls to a tenth along a cosine."""
     init: Path | None = None
@@ -265,7 +270,7 @@ class TrainVAEConfig:
     def __post_init__(self) -> None:
         _check_training(self)
         _refuse_unless(self.colour_rarity >= 0, self, "colour_rarity", "a number ≥ 0")
-        _refuse_unless(self.landmark_weight >= 0, self, "landmark_weight", "a number ≥ 0")
+        _refuse_unless(self.landmark_weight > 0, self, "landmark_weight", "a number > 0")
 
 
 @dataclass(frozen=True)
@@ -296,6 +301,9 @@ class TrainMDNRNNConfig:
     """Sequences per update."""
     learning_rate: float = 2e-3
     """Adam's step size; falls to a tenth along a cosine."""
+    landmark_weight: float = 10.0
+    """How much more than others the numbers of a latent count that V was taught: where things are decides what
+    happens next, and they are a fifth of a latent."""
     reward_weight: float = 10.0
     """Weight of the squared error of the reward, in units of the largest reward of a frame (15)."""
     death_weight: float = 5.0
@@ -310,9 +318,9 @@ class TrainMDNRNNConfig:
     targets: Literal["blurred", "samples"] = "blurred"
     """blurred: M reads posterior means, and its likelihood allows for the posterior's width, so that it need
     not carry V's noise; samples: it reads and predicts samples, as in the paper."""
-    input_noise: float = 0.5
-    """Largest deviation of the Gaussian noise that is added to the latents M reads, in units of the width of V's
-    posterior."""
+    input_noise: float = 0.3
+    """Largest deviation of the Gaussian noise that is added to the latents M reads, in units of the deviation of what
+    a number changes by in a step."""
     open_loop: int = 16
     """Most steps of a sequence that are run once more on M's own samples; 0: none."""
     open_loop_teaches: Literal["endings", "all"] = "endings"
@@ -342,7 +350,7 @@ class TrainMDNRNNConfig:
     def __post_init__(self) -> None:
         _check_training(self)
         _refuse_unless(self.sequence_length >= 2, self, "sequence_length", "at least 2 steps")
-        for name in ("death_weight", "gradient_clip"):
+        for name in ("death_weight", "landmark_weight", "gradient_clip"):
             _refuse_unless(getattr(self, name) > 0, self, name, "a number > 0")
         for name in ("reward_weight", "ending_weight", "open_loop_weight", "input_noise"):
             _refuse_unless(getattr(self, name) >= 0, self, name, "a number ≥ 0")
@@ -843,6 +851,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
         VAEConfig: {
             "latent_size": 32,
             "architecture": "paper",
+            "landmarks": False,
             "likelihood": "squared_error",
             "free_nats": 0.5,
         },
@@ -851,9 +860,8 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "batch_size": 100,
             "learning_rate": 1e-4,
             "colour_rarity": 0.0,
-            "landmark_weight": 0.0,
         },
-        MDNRNNConfig: {"head_size": 0, "mixtures": 5, "joint": False, "anchor": "none"},
+        MDNRNNConfig: {"head_size": 0, "reads_change": False, "mixtures": 5, "joint": False, "anchor": "none"},
         TrainMDNRNNConfig: {
             "epochs": 20,
             "sequence_length": 100,

@@ -50,7 +50,7 @@ def test_a_dream_step_is_the_prediction_that_training_made() -> None:
         torch.testing.assert_close(after[0, row, :64], expected.latent.mean[0, -1, likeliest], rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(after[0, row, 64:], hidden[0, -1], rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(reward[0, row], expected.reward[0, -1].clamp(-30, 60), rtol=1e-4, atol=1e-3)
-    assert features.shape == after.shape == (1, 6, 64 + 24)
+    assert features.shape == after.shape == (1, 6, world.features)
 
 
 class _Eyes(nn.Module):
@@ -187,7 +187,7 @@ def test_the_dream_is_a_sound_environment(tmp_path: Path) -> None:
     check_for_sb3(env)
     frame, info = env.reset(seed=4)
     assert frame.shape == (64, 64, 3)
-    assert info["features"].shape == (64 + 24,)
+    assert info["features"].shape == (small_world().features,)
     again, _ = env.reset(seed=4)
     assert np.array_equal(frame, again)
 

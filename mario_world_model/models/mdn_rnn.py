@@ -22,6 +22,9 @@ _LOG_SIGMA_BOUNDS = (-5.0, 1.5)
 _MEAN_BOUND = 1e3
 # The same for latents: beyond it products with the weights overflow, and infinities of both signs add up to no number.
 _LATENT_BOUND = 1e6
+# Changes of a step are some times smaller than latents are. An LSTM given latents alone has to subtract, between gates
+# that saturate, what differs by a hundredth, and M did not know how fast Mario rises.
+_CHANGE_SCALE = 2.0
 # Logit of the gate before training: most of a picture stays as it is for a step.
 _FIRST_GATE = 2.0
 
@@ -62,20 +65,28 @@ class MDNRNN(nn.Module):
         self.latent_size = latent_size
         self.actions = actions
         self.choices = 1 if config.joint else latent_size
-        self.lstm = nn.LSTM(latent_size + actions, config.hidden_size, batch_first=True)
+        changes = latent_size if config.reads_change else 0
+        self.hidden_size = config.hidden_size + (changes + actions if changes else 0)
+        """H: the LSTM's units, and behind them the change of the latent and the action, where M reads changes."""
+        self.lstm = nn.LSTM(latent_size + changes + actions, config.hidden_size, batch_first=True)
         self.head: HiddenHead | None = None
-        width = config.hidden_size
+        width = self.hidden_size
         if config.head_size:
-            self.head = HiddenHead(config.hidden_size + latent_size, config.head_size)
+            self.head = HiddenHead(self.hidden_size + latent_size, config.head_size)
             width = config.head_size
         self.mixture_head = nn.Linear(width, config.mixtures * self._rows)
         self.gate_head = nn.Linear(width, latent_size) if config.anchor == "gate" else None
         self.step_head = nn.Linear(width, 1 + ENDINGS)
 
     def initial_memory(self, batch: int) -> Memory:
-        """The empty memory with which an episode begins."""
-        zeros = self.step_head.weight.new_zeros(batch, self.config.hidden_size)
-        return Memory(zeros, zeros)
+        """The empty memory with which an episode begins.
+
+        Where M reads changes, the latent it read last is kept behind the LSTM's cells, and 1 behind that if there
+        is one: Z + 1 numbers more.
+        """
+        units, kept = self.config.hidden_size, (self.latent_size + 1 if self.config.reads_change else 0)
+        zeros = self.step_head.weight.new_zeros(batch, self.hidden_size + units + kept)
+        return Memory(*zeros.split([self.hidden_size, units + kept], dim=1))
 
     def forward(self, latents: Tensor, actions: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         """Read latents (B, T, Z) and the actions taken in them, int64 (B, T), after `memory`.
@@ -83,10 +94,17 @@ class MDNRNN(nn.Module):
         Returns the hidden states (B, T, H) and the memory after the last step.
         """
         one_hot = functional.one_hot(actions, self.actions).to(latents.dtype)
-        state = (memory.hidden.unsqueeze(0), memory.cell.unsqueeze(0))
         bounded = latents.clamp(-_LATENT_BOUND, _LATENT_BOUND)
-        hidden, (last_hidden, last_cell) = self.lstm(torch.cat([bounded, one_hot], dim=-1), state)
-        return hidden, Memory(last_hidden.squeeze(0), last_cell.squeeze(0))
+        units = self.config.hidden_size
+        cell, before = memory.cell.tensor_split([units], dim=1)
+        change = [_CHANGE_SCALE * _changes(bounded, before)] if self.config.reads_change else []
+        state = (memory.hidden[:, :units].unsqueeze(0).contiguous(), cell.unsqueeze(0).contiguous())
+        hidden, (_, cell) = self.lstm(torch.cat([bounded, *change, one_hot], dim=-1), state)
+        if not change:
+            return hidden, Memory(hidden[:, -1], cell.squeeze(0))
+        hidden = torch.cat([hidden, *change, one_hot], dim=-1)
+        kept = torch.cat([cell.squeeze(0), bounded[:, -1], torch.ones_like(before[:, -1:])], dim=1)
+        return hidden, Memory(hidden[:, -1], kept)
 
     def predict(self, hidden: Tensor, latents: Tensor) -> Prediction:
         """Predictions from hidden states (..., H) for the steps taken in latents (..., Z).
@@ -159,6 +177,14 @@ class MDNRNN(nn.Module):
     def _reward_and_ending(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         step = self.step_head(hidden)
         return step[..., 0] * REWARD_UNIT, step[..., 1:]
+
+
+def _changes(latents: Tensor, before: Tensor) -> Tensor:
+    """What every latent (B, T, Z) differs by from the one before it; `before` (B, Z + 1) is the latent before the first
+    and 1, or zeros where there is none and nothing has changed."""
+    previous, known = before.split([latents.shape[-1], 1], dim=1)
+    first = known * (latents[:, 0] - previous)
+    return torch.cat([first.unsqueeze(1), latents[:, 1:] - latents[:, :-1]], dim=1)
 
 
 class HiddenHead(nn.Module):

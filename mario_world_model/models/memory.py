@@ -1,4 +1,4 @@
-"""What M remembers: the state of its LSTM."""
+"""What M remembers: the state of its LSTM, and the latent it read last."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Memory:
-    """State of a recurrent network, both (B, H)."""
+    """State of a recurrent network."""
 
     hidden: Tensor
+    """(B, H), what outputs and controllers see (`MDNRNN.hidden_size`)."""
     cell: Tensor
+    """(B, C): the LSTM's cells, and behind them what else M keeps (`MDNRNN.initial_memory`)."""
 
     def repeat(self, times: int) -> Memory:
         """The same states `times` over, (times·B, H)."""

@@ -44,11 +44,12 @@ class Mixture:
     log_sigma: Tensor
     """(..., K, Z)."""
 
-    def log_prob(self, latents: Tensor, blur: Tensor | None = None) -> Tensor:
+    def log_prob(self, latents: Tensor, blur: Tensor | None = None, importance: Tensor | None = None) -> Tensor:
         """Log density of latents (..., Z), in nats, (...).
 
         With `blur`, log variances (..., Z), that of latents known only up to Gaussian noise: the integral
-        of the mixture over N(latents, exp(blur)), which widens every component by that noise.
+        of the mixture over N(latents, exp(blur)), which widens every component by that noise. With `importance` (Z,)
+        every number's log density counts that many times: no density any more, but a loss.
         """
         log_sigma = self.log_sigma
         if blur is not None:
@@ -57,6 +58,8 @@ class Mixture:
         distance = (latents.unsqueeze(-2) - self.mean).clamp(-_FARTHEST, _FARTHEST)
         standard = distance * torch.exp(-log_sigma)
         log_normal = -0.5 * standard.square() - log_sigma - _HALF_LOG_TWO_PI
+        if importance is not None:
+            log_normal = log_normal * importance
         if self.joint:
             return torch.logsumexp(self.log_pi.squeeze(-1) + log_normal.sum(-1), dim=-1)
         return torch.logsumexp(self.log_pi + log_normal, dim=-2).sum(-1)

@@ -109,7 +109,7 @@ class VAE(nn.Module):
         kl = posterior.kl()
         charged = kl.clamp(min=self.config.free_nats * self.config.latent_size).mean()
         total = reconstruction + self.config.beta * charged
-        if landmarks is None or landmark_weight == 0.0:
+        if landmarks is None:
             return VAELoss(total, mse.detach(), kl.mean().detach())
         told = landmarks.shape[1]
         distance = (posterior.mean[:, :told] - landmarks).square()

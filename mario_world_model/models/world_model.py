@@ -60,7 +60,7 @@ class WorldModel:
     @property
     def features(self) -> int:
         """Length of what a controller sees, Z + H."""
-        return self.mdn_rnn.latent_size + self.mdn_rnn.config.hidden_size
+        return self.mdn_rnn.latent_size + self.mdn_rnn.hidden_size
 
     def features_of(self, latents: Tensor, hidden: Tensor) -> Tensor:
         """What a controller sees, [z, h] (B, Z + H), of latents (B, Z) and hidden states (B, H)."""

@@ -43,7 +43,7 @@ class Imagining(nn.Module):
     def forward(
         self, latents: Tensor, action: Tensor, hidden: Tensor, cell: Tensor, gumbel: Tensor, normal: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """(1, Z), int64 (1,), (1, S), (1, S), (1, K, G), (1, Z) to latents, hidden, cell, reward (1,), odds (1, 2)."""
+        """(1, Z), int64 (1,), (1, H), (1, C), (1, K, G), (1, Z) to latents, hidden, cell, reward (1,), odds (1, 2)."""
         after: Memory = self.mdn_rnn(latents.unsqueeze(1), action.unsqueeze(1), Memory(hidden, cell))[1]
         prediction = self.mdn_rnn.predict(after.hidden, latents)
         sample = prediction.latent.sample(MixtureNoise(gumbel, normal), temperature=1.0)
@@ -76,8 +76,9 @@ def export_models(world_model: WorldModel, controller: Controllers, folder: Path
             )
     network = world_model.mdn_rnn
     latents = torch.zeros(1, network.latent_size)
-    # Two tensors: of one that is given twice the exporter makes one input.
-    hidden, cell = (torch.zeros_like(network.initial_memory(1).hidden) for _ in range(2))
+    # Two tensors that share nothing: of one that is given twice the exporter makes one input.
+    memory = network.initial_memory(1)
+    hidden, cell = memory.hidden, memory.cell
     gumbel = torch.zeros(1, network.config.mixtures, network.choices)
     action = torch.zeros(1, dtype=torch.int64)
     _write(folder / "painter.onnx", Painter(world_model), (latents,), ["latents"], ["picture"])

@@ -47,11 +47,13 @@ class _Targets:
     rewards: Tensor
     endings: Tensor
     mask: Tensor
+    importance: Tensor | None
+    """(Z,)."""
 
     def part(self, steps: slice) -> _Targets:
         blur = None if self.blur is None else self.blur[:, steps]
-        rest = (whole[:, steps] for whole in (self.rewards, self.endings, self.mask))
-        return _Targets(self.latents[:, steps], blur, *rest)
+        rewards, endings, mask = (whole[:, steps] for whole in (self.rewards, self.endings, self.mask))
+        return _Targets(self.latents[:, steps], blur, rewards, endings, mask, self.importance)
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,16 @@ class _StepLosses:
         return (values * weight).sum() / targets.mask.sum().clamp(min=1.0)
 
 
-def mdn_rnn_loss(network: MDNRNN, batch: SequenceBatch, config: TrainMDNRNNConfig, luck: torch.Generator) -> MDNRNNLoss:
+def mdn_rnn_loss(
+    network: MDNRNN,
+    batch: SequenceBatch,
+    config: TrainMDNRNNConfig,
+    luck: torch.Generator,
+    importance: Tensor | None = None,
+) -> MDNRNNLoss:
     """Run M over a batch of sequences from an empty memory, and over a part of them on its own samples.
+
+    `importance` (Z,) is how much each number of a latent counts; all alike if it is not given.
 
     `luck` draws the samples, and where that part begins: anywhere, since a memory that can tell its own
     samples from the truth would else learn after how many of them sequences tend to end.
@@ -81,9 +91,9 @@ def mdn_rnn_loss(network: MDNRNN, batch: SequenceBatch, config: TrainMDNRNNConfi
         latents, blur = batch.posterior.sample(noise), None
     else:
         latents, blur = batch.posterior.mean, batch.posterior.log_variance[:, 1:]
-    targets = _Targets(latents[:, 1:], blur, batch.rewards, batch.endings, batch.mask)
+    targets = _Targets(latents[:, 1:], blur, batch.rewards, batch.endings, batch.mask, importance)
     if config.input_noise:
-        latents = _noisy(latents, batch.posterior.log_variance, config.input_noise, luck)
+        latents = _noisy(latents, batch.mask, config.input_noise, luck)
     length = batch.actions.shape[1]
     read = int(torch.randint(1, length, (), generator=luck, device=luck.device)) if config.open_loop else length
     own = slice(read, min(length, read + config.open_loop))
@@ -123,16 +133,18 @@ def mdn_rnn_loss(network: MDNRNN, batch: SequenceBatch, config: TrainMDNRNNConfi
         )
 
 
-def _noisy(latents: Tensor, log_variance: Tensor, largest: float, luck: torch.Generator) -> Tensor:
-    """Latents (B, T, Z) plus Gaussian noise, its deviation drawn for a sequence from 0 to `largest` posterior widths.
+def _noisy(latents: Tensor, mask: Tensor, largest: float, luck: torch.Generator) -> Tensor:
+    """Latents (B, T + 1, Z) plus Gaussian noise, its deviation drawn for each sequence from 0 to `largest` changes.
 
-    What V knows to a hair must not be blurred as much as what it hardly sees. What M reads in a dream is its own
-    samples, with the errors these have; M has to expect the true latent after a wrong one. Noise teaches that
-    without a second pass (Valevski et al. 2024, section 3.2.1).
+    A number's typical change is the deviation of what it changes by in a step, over the steps of `mask` (B, T): what M
+    reads in a dream is its own samples, whose errors are a share of that, while numbers differ a hundredfold in how
+    finely V knows them. M has to expect the true latent after a wrong one. Noise teaches that without a second pass
+    (Valevski et al. 2024, section 3.2.1).
     """
+    changes = (latents[:, 1:] - latents[:, :-1]).square() * mask.unsqueeze(-1)
+    typical = (changes.sum(dim=(0, 1)) / mask.sum().clamp(min=1.0)).sqrt()
     deviation = largest * torch.rand((len(latents), 1, 1), generator=luck, device=latents.device)
-    width = torch.exp(0.5 * log_variance)
-    return latents + deviation * width * torch.randn(latents.shape, generator=luck, device=latents.device)
+    return latents + deviation * typical * torch.randn(latents.shape, generator=luck, device=latents.device)
 
 
 def _step_losses(prediction: Prediction, mixture: Mixture, targets: _Targets, config: TrainMDNRNNConfig) -> _StepLosses:
@@ -140,7 +152,7 @@ def _step_losses(prediction: Prediction, mixture: Mixture, targets: _Targets, co
     # the weight given to the loss beforehand, what M itself says stays calibrated.
     logits = prediction.ending_logits + math.log(config.death_weight)
     return _StepLosses(
-        latent=-mixture.log_prob(targets.latents, targets.blur) / targets.latents.shape[-1],
+        latent=-mixture.log_prob(targets.latents, targets.blur, targets.importance) / targets.latents.shape[-1],
         reward=((prediction.reward - targets.rewards) / REWARD_UNIT).square(),
         ending=functional.binary_cross_entropy_with_logits(logits, targets.endings, reduction="none").sum(-1),
     )

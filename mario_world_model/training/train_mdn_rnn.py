@@ -19,16 +19,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mario_world_model.checkpoints import SavedVAE, load_mdn_rnn, load_vae, save_mdn_rnn
 from mario_world_model.command import run_command
 from mario_world_model.config import TrainMDNRNNConfig, to_plain
 from mario_world_model.emulation.actions import ACTION_SETS
+from mario_world_model.emulation.landmarks import LANDMARKS
 from mario_world_model.errors import InputError
 from mario_world_model.evaluation.dream_beside_reality import filmstrip
 from mario_world_model.evaluation.foresight import open_loop
 from mario_world_model.models.mdn_rnn import MDNRNN
-from mario_world_model.models.vae import Posterior
+from mario_world_model.models.vae import VAE, Posterior
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.latents import LatentEpisode, encode_dataset
@@ -100,6 +102,7 @@ def _train(
         reward_bounds=(float(rewards.min()), float(rewards.max())),
     )
     luck = torch_stream(config.seed, device, _LUCK_STREAM)
+    importance = _importance(saved_vae.vae, config.landmark_weight, device)
     at = run.restore(network=network, adam=optimiser, luck=luck)
     update, first_epoch, number, check = (at.get(name, 0) for name in ("update", "epoch", "batch", "check"))
     updates = config.epochs * math.ceil(windows / config.batch_size)
@@ -109,7 +112,7 @@ def _train(
         percent_bar("MDN-RNN") as bar,
         stop_between_steps(),
     ):
-        before = after = at["before"] if at else _held_out(network, unseen, config)
+        before = after = at["before"] if at else _held_out(network, unseen, config, importance)
         if at:
             after = at["after"]
         else:
@@ -124,7 +127,7 @@ def _train(
                 batch = cut.to(device)
                 if config.control == "shuffled":
                     batch = dataclasses.replace(batch, actions=batch.actions.roll(1, dims=0))
-                loss = mdn_rnn_loss(network, batch, config, luck)
+                loss = mdn_rnn_loss(network, batch, config, luck, importance)
                 optimiser.zero_grad(set_to_none=True)
                 loss.total.backward()
                 where = f"MDN-RNN: step {update}, epoch {epoch}, batch {number}"
@@ -149,7 +152,7 @@ def _train(
                     )
                 if budget.progress(update) * _CHECKS >= check + 1:
                     check = int(budget.progress(update) * _CHECKS)
-                    after = _held_out(network, unseen, config)
+                    after = _held_out(network, unseen, config, importance)
                     tracker.scalars(update, **after, **_foresight(world_model, others, config.seed))
                     tracker.picture(update, "dream beside reality", _picture(world_model, dataset, held_out))
                 counters = {"update": update, "epoch": epoch, "batch": number, "check": check}
@@ -193,8 +196,19 @@ def _unseen_batch(episodes: Sequence[LatentEpisode], config: TrainMDNRNNConfig) 
     return collate(episodes, windows, length)
 
 
+def _importance(vae: VAE, weight: float, device: torch.device) -> Tensor | None:
+    """How much each number of a latent counts, (Z,); None where V was taught no landmarks and all count alike."""
+    if not vae.config.landmarks:
+        return None
+    importance = torch.ones(vae.config.latent_size, device=device)
+    importance[: len(LANDMARKS)] = weight
+    return importance
+
+
 @torch.no_grad()
-def _held_out(network: MDNRNN, batch: SequenceBatch, config: TrainMDNRNNConfig) -> dict[str, float]:
+def _held_out(
+    network: MDNRNN, batch: SequenceBatch, config: TrainMDNRNNConfig, importance: Tensor | None
+) -> dict[str, float]:
     """Figures over all held-out windows, a training batch's worth at a time."""
     # The same luck every time and no noise, so that the figures of all runs compare.
     config = dataclasses.replace(config, input_noise=0.0)
@@ -209,7 +223,7 @@ def _held_out(network: MDNRNN, batch: SequenceBatch, config: TrainMDNRNNConfig) 
             batch.endings[rows],
             batch.mask[rows],
         )
-        parts.append(mdn_rnn_loss(network, part, config, luck))
+        parts.append(mdn_rnn_loss(network, part, config, luck, importance))
     steps = sum(part.steps.item() for part in parts)
     deaths = sum(part.deaths.item() for part in parts)
 

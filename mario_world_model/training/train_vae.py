@@ -140,9 +140,9 @@ def _initial_vae(config: TrainVAEConfig, dataset: Dataset) -> VAE:
         if saved.controls != dataset.controls:
             raise InputError(f"{config.init}: expected a VAE for {dataset.controls}, found one for {saved.controls}")
         vae = saved.vae.train()
-    if config.landmark_weight and vae.config.latent_size < len(LANDMARKS):
+    if vae.config.landmarks and vae.config.latent_size < len(LANDMARKS):
         raise InputError(
-            f"latent_size: expected at least {len(LANDMARKS)}, which landmarks take, or --landmark-weight 0, "
+            f"latent_size: expected at least {len(LANDMARKS)}, which landmarks take, or --no-landmarks, "
             f"found {vae.config.latent_size}"
         )
     return vae
@@ -151,7 +151,8 @@ def _initial_vae(config: TrainVAEConfig, dataset: Dataset) -> VAE:
 def _loss(
     vae: VAE, batch: FrameBatch, rarity: ColourRarity | None, config: TrainVAEConfig, noise: Tensor | None = None
 ) -> VAELoss:
-    return vae.loss(batch.frames, noise, rarity, batch.landmarks, config.landmark_weight)
+    landmarks = batch.landmarks if vae.config.landmarks else None
+    return vae.loss(batch.frames, noise, rarity, landmarks, config.landmark_weight)
 
 
 @torch.no_grad()

@@ -20,8 +20,9 @@ def test_shapes(joint: bool) -> None:
     network = MDNRNN(MDNRNNConfig(hidden_size=16, mixtures=3, joint=joint), 10, ACTIONS)
     hidden, memory = network(torch.randn(2, 5, 10), torch.randint(ACTIONS, (2, 5)), network.initial_memory(2))
     prediction = network.predict(hidden, torch.randn(2, 5, 10))
-    assert hidden.shape == (2, 5, 16)
-    assert memory.hidden.shape == memory.cell.shape == (2, 16)
+    assert hidden.shape == (2, 5, 16 + 10 + ACTIONS)  # the LSTM's units, the change of the latent, the action
+    assert torch.equal(memory.hidden, hidden[:, -1])
+    assert memory.cell.shape == (2, 16 + 10 + 1)  # the latent read last, and that there is one
     assert prediction.latent.mean.shape == (2, 5, 3, 10)
     assert prediction.latent.log_pi.shape == (2, 5, 3, 1 if joint else 10)
     assert prediction.reward.shape == (2, 5)
@@ -65,7 +66,7 @@ def test_imagining_is_sampling_from_the_prediction(
 ) -> None:
     """The fast path against the plain formula in float64."""
     network = small_world(head_size=head_size, joint=joint, anchor=anchor).mdn_rnn
-    hidden, latents = torch.randn(50, 24), torch.randn(50, 64)
+    hidden, latents = torch.randn(50, network.hidden_size), torch.randn(50, 64)
     noise = draw_noise((50,), 3, network.choices, 64, torch.Generator().manual_seed(0))
     fast = network.imagine(hidden, latents, noise, temperature)
     plain = copy.deepcopy(network).double().predict(hidden.double(), latents.double())
@@ -76,7 +77,8 @@ def test_imagining_is_sampling_from_the_prediction(
 
 
 def test_how_far_means_move_with_the_latent() -> None:
-    hidden, here, there = torch.randn(1, 24), torch.zeros(1, 64), torch.full((1, 64), 2.0)
+    hidden = torch.randn(1, small_world().mdn_rnn.hidden_size)
+    here, there = torch.zeros(1, 64), torch.full((1, 64), 2.0)
     moved = {}
     for anchor in ("gate", "present", "none"):
         network = small_world(anchor=anchor, head_size=0).mdn_rnn
@@ -105,7 +107,8 @@ def test_no_finite_input_makes_a_number_that_is_not(latent: float, target: float
 @torch.no_grad()
 def test_what_the_head_adds_is_not_linear_in_the_latent() -> None:
     """Without a head means are linear in the latent; with one they are not, which is what it is there for."""
-    hidden, here, there = torch.randn(1, 24), torch.zeros(1, 64), torch.randn(1, 64)
+    hidden = torch.randn(1, small_world().mdn_rnn.hidden_size)
+    here, there = torch.zeros(1, 64), torch.randn(1, 64)
     bend = {}
     for head_size in (0, 20):
         network = small_world(head_size=head_size, anchor="present").mdn_rnn
@@ -113,6 +116,25 @@ def test_what_the_head_adds_is_not_linear_in_the_latent() -> None:
         bend[head_size] = float((means[0] - 2.0 * means[1] + means[2]).abs().max())
     assert bend[0] < 1e-5
     assert bend[20] > 1e-3
+
+
+def test_changes_are_read_across_calls_and_not_before_the_first_latent() -> None:
+    """M with weights on changes alone stirs when a latent differs from the one before, wherever a sequence is cut."""
+    network = small_world().mdn_rnn
+    weights = network.lstm.weight_ih_l0
+    with torch.no_grad():
+        weights[:, :64] = 0.0
+        weights[:, 128:] = 0.0
+        network.lstm.weight_hh_l0.zero_()
+        network.lstm.bias_ih_l0.zero_()
+        network.lstm.bias_hh_l0.zero_()
+        steady = torch.randn(1, 1, 64).expand(1, 3, 64)
+        moved = steady + 1.0
+        actions = torch.zeros(1, 3, dtype=torch.int64)
+        still, memory = network(steady, actions, network.initial_memory(1))
+        after, _ = network(moved, actions, memory)
+    assert not still[..., :24].any()
+    assert after[0, 0, :24].abs().max() > 0.1
 
 
 def test_memory_starts_empty() -> None:

@@ -28,6 +28,21 @@ def test_joint_density_is_that_of_torch_distributions() -> None:
     torch.testing.assert_close(ours.log_prob(latents), reference.log_prob(latents))
 
 
+@pytest.mark.parametrize("joint", [True, False])
+def test_importance_counts_a_number_as_often(joint: bool) -> None:
+    """A number that counts three times is a latent in which it stands three times, under the same choice."""
+    ours, latents = mixture(joint), torch.randn(5, Z, dtype=torch.float64)
+    often = torch.tensor([0, 1, 1, 1, 2, 3])
+    thrice = ours.log_prob(latents, importance=torch.tensor([1.0, 3.0, 1.0, 1.0], dtype=torch.float64))
+    if joint:
+        wider = Mixture(ours.log_pi, ours.mean[..., often], ours.log_sigma[..., often])
+        torch.testing.assert_close(thrice, wider.log_prob(latents[:, often]))
+    else:
+        powers = torch.tensor([1.0, 3.0, 1.0, 1.0], dtype=torch.float64)
+        parts = Normal(ours.mean, ours.log_sigma.exp()).log_prob(latents.unsqueeze(1)) * powers
+        torch.testing.assert_close(thrice, torch.logsumexp(ours.log_pi + parts, dim=1).sum(-1))
+
+
 def test_factored_density_is_that_of_torch_distributions() -> None:
     ours, latents = mixture(joint=False), torch.randn(5, Z, dtype=torch.float64)
     parts = Normal(ours.mean.transpose(1, 2), ours.log_sigma.exp().transpose(1, 2))

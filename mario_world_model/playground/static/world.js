@@ -36,9 +36,9 @@ export class World {
 
   /** The state {latents, hidden, cell} in which situation `number` begins. */
   situation(number) {
-    const { latent_size: Z, memory_size: S } = this;
-    const row = this.#situations.slice(number * (Z + 2 * S), (number + 1) * (Z + 2 * S));
-    return { latents: row.slice(0, Z), hidden: row.slice(Z, Z + S), cell: row.slice(Z + S), end: null };
+    const { latent_size: Z, hidden_size: H, cell_size: C } = this;
+    const row = this.#situations.slice(number * (Z + H + C), (number + 1) * (Z + H + C));
+    return { latents: row.slice(0, Z), hidden: row.slice(Z, Z + H), cell: row.slice(Z + H), end: null };
   }
 
   /** One step: noise scaled by the temperature, as onnx_models.Imagining takes it. */
