@@ -22,6 +22,10 @@ from mario_world_model.utils.checkpoint import Checkpoint, build_filled, load_ch
 
 Provenance = dict[str, Any]
 
+# What files say nothing of that were written before there was a choice.
+_BEFORE_LANDMARKS = {"landmarks": False}
+_BEFORE_CHANGES = {"reads_change": False}
+
 
 @dataclasses.dataclass(frozen=True)
 class SavedVAE:
@@ -38,10 +42,14 @@ def save_vae(path: Path, vae: VAE, controls: Controls, provenance: Provenance) -
     save_checkpoint(path, Checkpoint("vae", config, vae.state_dict(), provenance))
 
 
+def _with(unsaid: dict[str, Any], plain: Any) -> Any:
+    return {**unsaid, **plain} if isinstance(plain, dict) else plain
+
+
 def load_vae(path: Path) -> SavedVAE:
     """Read V, in evaluation mode, on the CPU."""
     saved = load_checkpoint(path, "vae")
-    config = from_plain(VAEConfig, saved.config.get("vae"), str(path))
+    config = from_plain(VAEConfig, _with(_BEFORE_LANDMARKS, saved.config.get("vae")), str(path))
     vae = build_filled(lambda: VAE(config), saved.tensors, path)
     return SavedVAE(vae.eval(), _controls(saved, path), saved.fingerprint)
 
@@ -103,7 +111,7 @@ def _network(saved: Checkpoint, path: Path, saved_vae: SavedVAE, vae_path: Path)
         )
     controls = _controls(saved, path)
     _require_same_controls(controls, path, saved_vae.controls, vae_path)
-    config = from_plain(MDNRNNConfig, saved.config.get("mdn_rnn"), str(path))
+    config = from_plain(MDNRNNConfig, _with(_BEFORE_CHANGES, saved.config.get("mdn_rnn")), str(path))
     actions = len(ACTION_SETS[controls.actions])
     weights = {
         name.removeprefix("network."): tensor for name, tensor in saved.tensors.items() if name.startswith("network.")
