@@ -416,8 +416,8 @@ class TrainControllerConfig:
     """Actions are drawn from the softmax of the controller's outputs, squashed to ± this; 0: the largest
     output is taken."""
     sees: Literal["zh", "z", "landmarks"] = "zh"
-    """What the controller is given: latent and memory; the latent alone, to see what the memory is worth; or of the
-    latent the landmarks alone (a VAE that was taught them)."""
+    """What the controller is given: latent and memory; the latent alone, to see what the memory is worth; or landmarks,
+    how they changed and the last action alone (of a VAE that was taught landmarks): a small search."""
     units: int = 0
     """Hidden units of the controller; 0: it is linear, as in the paper."""
     init: Path | None = None

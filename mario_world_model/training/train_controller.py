@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional
+from torch import Tensor
 from tqdm import tqdm
 
 with warnings.catch_warnings():
@@ -153,17 +153,16 @@ class _SearchSpace:
     """Between the vectors that CMA-ES moves and controllers of `[z, h]`, whose weights on what is not seen stay 0."""
 
     def __init__(self, world_model: WorldModel, bound: float, sees: Seen, units: int) -> None:
-        latent_size = world_model.mdn_rnn.latent_size
-        seen = {"zh": world_model.features, "z": latent_size, "landmarks": min(latent_size, len(LANDMARKS))}
-        self._features = seen[sees]
-        self._unseen = world_model.features - self._features
+        self._all = world_model.features
+        self._seen = _seen_features(world_model, sees)
+        self._features = len(self._seen)
         self._units = units
         self._actions = len(ACTION_SETS[world_model.controls.actions])
         self._device = world_model.device
         self._bound = bound
         with torch.no_grad():
             latents, memory = world_model.recall(world_model.starts)
-        self._scaling = FeatureScaling.of(world_model.features_of(latents, memory.hidden)[:, : self._features])
+        self._scaling = FeatureScaling.of(world_model.features_of(latents, memory.hidden)[:, self._seen])
         self.size = parameter_count(self._features, self._actions, units)
 
     def begin(self, seed: int) -> NDArray[np.float64]:
@@ -173,13 +172,29 @@ class _SearchSpace:
         population = torch.from_numpy(np.stack(vectors)).float().to(self._device)
         scaled = Controllers.from_vectors(population, self._features, self._actions, self._bound, self._units)
         raw = scaled.after(self._scaling)
-        return raw.with_first(Layer(functional.pad(raw.first.weight, (0, self._unseen)), raw.first.bias))
+        weight = raw.first.weight.new_zeros(*raw.first.weight.shape[:2], self._all)
+        weight[..., self._seen] = raw.first.weight
+        return raw.with_first(Layer(weight, raw.first.bias))
 
     def vector(self, controller: Controllers) -> NDArray[np.float64]:
         first = controller.first
-        seen = controller.with_first(Layer(first.weight[..., : self._features], first.bias))
+        seen = controller.with_first(Layer(first.weight[..., self._seen], first.bias))
         vector: NDArray[np.float32] = seen.before(self._scaling).to_vectors()[0].cpu().numpy()
         return vector.astype(np.float64)
+
+
+def _seen_features(world_model: WorldModel, sees: Seen) -> Tensor:
+    """Which of the features [z, h] a controller is given, int64 (F,)."""
+    network = world_model.mdn_rnn
+    every = torch.arange(world_model.features, device=world_model.device)
+    if sees != "landmarks":
+        return every if sees == "zh" else every[: network.latent_size]
+    if not world_model.vae.config.landmarks:
+        raise InputError("sees: expected a VAE that was taught landmarks, found one that learned from pictures alone")
+    known = len(LANDMARKS)
+    # Behind the LSTM's units are what the latent changed by and the action (`MDNRNN.hidden_size`), if anything.
+    extra = every[network.latent_size + network.config.hidden_size :]
+    return torch.cat([every[:known], extra[:known], extra[network.latent_size :]])
 
 
 def _fitness(config: TrainControllerConfig, world_model: WorldModel) -> tuple[Fitness, int]:
