@@ -14,6 +14,7 @@ from mario_world_model.evaluation.places import place
 from mario_world_model.policies.choice import PolicyChoice, build_policy
 from mario_world_model.policies.policy import Policy
 from mario_world_model.rollouts.play import play
+from mario_world_model.rollouts.route import pack_runs
 from mario_world_model.utils.environment import make_env
 from mario_world_model.utils.workers import run_tasks
 
@@ -42,6 +43,8 @@ class EpisodeScore:
     """Where Mario was at last: pixels from the start of the level, and y as `emulation.truth` has it."""
     visited: tuple[int, ...] = ()
     """The columns of 16 pixels in which he was after a step, each once, in order of x."""
+    played: str = ""
+    """The actions that were executed, as `rollouts.route.unpack_runs` reads them: with the seed, the whole episode."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ def score_episode(
     env = make_env(game)
     total, furthest, steps = 0.0, 0, -1
     columns: set[int] = set()
+    played: list[int] = []
     try:
         for moment in play(env, policy, seed, index, max_steps, start):
             if watch is not None:
@@ -101,7 +105,8 @@ def score_episode(
             total += moment.reward
             furthest = max(furthest, int(moment.truth[_X]))
             columns.add(int(moment.truth[_X]) // COLUMN)
-            steps += 1  # the first moment is the reset
+            steps += 1
+            played.append(moment.action)
     finally:
         env.close()
     flag = moment.terminated and bool(moment.truth[_FLAG])
@@ -115,4 +120,5 @@ def score_episode(
         frames=steps * game.frame_skip,
         end=(int(moment.truth[_X]), int(moment.truth[_Y])),
         visited=tuple(sorted(columns)),
+        played=pack_runs(played[1:]),  # the first moment is the reset
     )

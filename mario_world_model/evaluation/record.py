@@ -35,6 +35,8 @@ class Origin:
     """SHA-256 of its files, by part."""
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     """What its parts were trained with, by part."""
+    dreamt: float | None = None
+    """Mean return in the dream that its controller was chosen by."""
     data: str | None = None
     """Fingerprint of the data set its world model was trained on."""
 
@@ -85,6 +87,7 @@ def origin_of(choice: PolicyChoice, pretrained: bool = False) -> Origin:
         training_steps=memory.get("real_steps"),
         files={kind: _sha256(path) for kind, (path, _) in saved.items()},
         settings=settings,
+        dreamt=saved["controller"][1].get("fitness") if "controller" in saved else None,
         data=memory.get("dataset"),
     )
 

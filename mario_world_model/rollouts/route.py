@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from typing import Final
 
 ROUTE_STAGE: Final = (1, 1)
@@ -18,6 +20,11 @@ _ROUTE = """
 def route() -> list[int]:
     """Its 445 actions."""
     return unpack_runs(".".join(_ROUTE.split()))
+
+
+def pack_runs(actions: Iterable[int]) -> str:
+    """Actions as runs of them: 4, 4, 4, 2 is `4x3.2x1`."""
+    return ".".join(f"{action}x{len(list(run))}" for action, run in itertools.groupby(actions))
 
 
 def unpack_runs(text: str) -> list[int]:
