@@ -25,6 +25,7 @@ COMMANDS = {
     "play": ("mario_world_model.playground.play", "play the dream beside the real game, in a browser"),
     "export-web": ("mario_world_model.playground.export_web", "make a static page that dreams in the browser"),
     "evaluate": ("mario_world_model.training.evaluate", "play an agent in the real game"),
+    "report": ("mario_world_model.report.report", "write the comparison of evaluated agents"),
 }
 
 

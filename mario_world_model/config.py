@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from tyro.conf import OmitArgPrefixes
+from tyro.conf import OmitArgPrefixes, Positional
 
 from mario_world_model.errors import InputError
 
@@ -559,6 +559,8 @@ class EvaluateConfig:
     are one method."""
     training_steps: int | None = None
     """Agent steps of the real game that its training took; default: what its checkpoint says."""
+    core_hours: float | None = None
+    """Hours that its training took, times the cores in use; nobody else knows."""
     game: OmitArgPrefixes[PlayConfig] = field(default_factory=PlayConfig)
     episodes: int = 10
     """Episodes to play."""
@@ -581,6 +583,34 @@ class EvaluateConfig:
         _refuse_unless(self.max_steps >= 1, self, "max_steps", "at least 1")
         _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
         _refuse_unless(self.seed >= 0, self, "seed", "0 or more")
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Write the comparison of agents: one HTML file that needs nothing else, the same as Markdown, CSV and JSON.
+
+    Takes outputs of evaluate and probe and logs of training, or folders with any of them.
+    """
+
+    runs: Positional[tuple[Path, ...]] = ()
+    """Files, or folders that are searched for them."""
+    preset: PresetName = "default"
+    """Set of defaults to start from."""
+    output: Path = Path("report")
+    """Folder for report.html, report.md, report.json, figures and tables."""
+    title: str = "World model and PPO on Super Mario Bros"
+    """Heading of the report."""
+    into: Path | None = None
+    """A Markdown file whose part between <!-- report --> and <!-- /report --> is replaced by findings and tables."""
+    pretrained: bool = False
+    """Show the dream of the world model that comes with the package."""
+    vae: Path | None = None
+    """VAE of the world model whose dream to show."""
+    mdnrnn: Path | None = None
+    """MDN-RNN of it."""
+    dataset: Path | None = None
+    """Data set with the episode to show beside its dream."""
+    console: OmitArgPrefixes[ConsoleConfig] = field(default_factory=ConsoleConfig)
 
 
 @dataclass(frozen=True)

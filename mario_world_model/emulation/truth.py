@@ -38,7 +38,8 @@ NO_PIT: Final = 255
 """`pit_dx` when there is floor as far as the next 10 columns."""
 
 _PIT_COLUMNS: Final = 10
-_HIGHEST_GRAVE: Final = 192  # nothing in reach up there kills; a dead Mario this high has come out below
+HIGHEST_GRAVE: Final = 192
+"""Nothing in reach above this y kills: a dead Mario this high has come out below the picture."""
 
 
 def read_truth(read: ram.Read) -> NDArray[np.int16]:
@@ -71,7 +72,7 @@ def read_truth(read: ram.Read) -> NDArray[np.int16]:
 def has_fallen(truth: NDArray[np.int16]) -> NDArray[np.bool_]:
     """Which rows of truth, (N,), show Mario below the picture, where the console's height begins again at the top."""
     alive, y = (truth[:, TRUTH_FIELDS.index(name)] for name in ("alive", "y"))
-    fallen: NDArray[np.bool_] = (alive == 0) & (y > _HIGHEST_GRAVE)
+    fallen: NDArray[np.bool_] = (alive == 0) & (y > HIGHEST_GRAVE)
     return fallen
 
 

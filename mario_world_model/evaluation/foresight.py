@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-from mario_world_model.models.mdn_rnn import DEATH
+from mario_world_model.models.mdn_rnn import DEATH, FLAG
 from mario_world_model.models.memory import Memory
 from mario_world_model.models.mixture import draw_noise
 from mario_world_model.models.world_model import Starts, WorldModel
@@ -56,6 +56,10 @@ class OpenLoop:
     """Mean probability of death in as long a time (`horizon + LATE`) that was survived."""
     deaths: int
     windows: int
+    flag: float | None = None
+    """Mean probability of the flag by `LATE` steps after a real one, in dreams that begin as long before it; None
+    where no episode reached one."""
+    flags: int = 0
 
 
 @torch.no_grad()
@@ -98,10 +102,17 @@ def open_loop(
         for number, episode in enumerate(episodes)
         if episode.endings[-1, DEATH] and len(episode) >= horizon
     ]
+    flags = [
+        (number, len(episode) - horizon)
+        for number, episode in enumerate(episodes)
+        if episode.endings[-1, FLAG] and len(episode) >= horizon
+    ]
     survived = survived_windows(episodes, horizon + LATE, max(len(deaths), 200), np.random.default_rng(seed))
     chances = [
-        dreamt_death(world_model, episodes, windows, horizon + LATE, temperature, seed, paths if temperature else 1)
-        for windows in (deaths, survived)
+        dreamt_ending(
+            world_model, episodes, windows, horizon + LATE, temperature, seed, paths if temperature else 1, ending
+        )
+        for windows, ending in ((deaths, DEATH), (survived, DEATH), (flags, FLAG))
     ]
     return OpenLoop(
         horizon=horizon,
@@ -111,6 +122,8 @@ def open_loop(
         survived=float(chances[1][:, -1].mean()) if survived else float("nan"),
         deaths=len(deaths),
         windows=len(survived),
+        flag=float(chances[2][:, -1].mean()) if flags else None,
+        flags=len(flags),
     )
 
 
@@ -126,7 +139,7 @@ def survived_windows(
 
 
 @torch.no_grad()
-def dreamt_death(
+def dreamt_ending(
     world_model: WorldModel,
     episodes: Sequence[LatentEpisode],
     windows: Sequence[Window],
@@ -134,8 +147,9 @@ def dreamt_death(
     temperature: float,
     seed: int,
     paths: int,
+    ending: int = DEATH,
 ) -> NDArray[np.float64]:
-    """Probability (N, steps) that each of N dreams, fed the real actions, has died by each of its steps.
+    """Probability (N, steps) that each of N dreams, fed the real actions, has come to an ending by each of its steps.
 
     The mean over `paths` dreams a window. Where an episode has ended its last action is held.
     """
@@ -147,14 +161,14 @@ def dreamt_death(
     memory = memory.repeat(paths)
     luck = torch.Generator(device=device).manual_seed(seed)
     alive = torch.ones(len(latents), device=device)
-    dead = []
+    over = []
     for step in range(steps):
         noise = draw_noise((len(latents),), network.config.mixtures, network.choices, network.latent_size, luck)
         imagined, memory = world_model.imagine(latents, actions[:, step], memory, noise, temperature)
         latents = imagined.latents
-        alive = alive * (1.0 - torch.sigmoid(imagined.ending_logits[:, DEATH]))
-        dead.append(1.0 - alive)
-    by_path = torch.stack(dead, dim=1).reshape(paths, len(windows), steps)
+        alive = alive * (1.0 - torch.sigmoid(imagined.ending_logits[:, ending]))
+        over.append(1.0 - alive)
+    by_path = torch.stack(over, dim=1).reshape(paths, len(windows), steps)
     chances: NDArray[np.float64] = by_path.mean(dim=0).double().cpu().numpy()
     return chances
 

@@ -25,6 +25,7 @@ from mario_world_model.config import ProbeConfig, to_plain
 from mario_world_model.evaluation.dream_against_reality import Agreement, agreement, with_strangers
 from mario_world_model.evaluation.drift import Drift, drift
 from mario_world_model.evaluation.foresight import OneStep, OpenLoop, one_step, open_loop
+from mario_world_model.evaluation.mixture_spread import MixtureSpread, mixture_spread
 from mario_world_model.evaluation.readout import Frames, Readout, fit_network, read_out, truths_of
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
@@ -51,6 +52,7 @@ class Probe:
     one_step: OneStep | None
     open_loop: list[OpenLoop]
     drift: list[Drift]
+    mixture: MixtureSpread
     agreement: Agreement | None
 
 
@@ -95,6 +97,7 @@ def probe(config: ProbeConfig) -> Probe:
             for temperature in temperatures
             for one in drift(world_model, unseen, unseen_latents, readers, temperature, config.seed)
         ],
+        mixture=mixture_spread(world_model, unseen_latents),
         agreement=None if config.controller is None else _agreement(config, world_model, fingerprint),
     )
     with written_whole(config.output) as temporary:

@@ -31,6 +31,8 @@ class Origin:
     training_seed: int | None = None
     training_steps: int | None = None
     """Agent steps of the real game that it took, collection included; None where nobody knows."""
+    core_hours: float | None = None
+    """Hours of wall clock that its training took, times cores in use, as its user says."""
     files: dict[str, str] = dataclasses.field(default_factory=dict)
     """SHA-256 of its files, by part."""
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -101,7 +103,7 @@ def _origin_of_ppo(path: Path) -> Origin:
     known = load_checkpoint(file, PPO_KIND).provenance
     settings, steps = dict(known.get("settings") or {}), known.get("timesteps")
     name = f"PPO, {steps:,} steps" if isinstance(steps, int) else "PPO"
-    return Origin(name, "ppo", settings.get("seed"), steps, {"ppo": _sha256(file)}, {"ppo": settings})
+    return Origin(name, "ppo", settings.get("seed"), steps, files={"ppo": _sha256(file)}, settings={"ppo": settings})
 
 
 def _sha256(path: Path) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mario_world_model.evaluation.foresight import dreamt_death, one_step, open_loop, situations, survived_windows
+from mario_world_model.evaluation.foresight import dreamt_ending, one_step, open_loop, situations, survived_windows
 from mario_world_model.models.mdn_rnn import DEATH
 from mario_world_model.models.vae import Posterior
 from mario_world_model.rollouts.latents import LatentEpisode
@@ -46,7 +46,7 @@ def test_one_step_figures_are_those_of_a_plain_count() -> None:
 def test_open_loop_is_fed_real_actions_and_own_latents() -> None:
     """On the likeliest path, against the steps written out one by one."""
     world = small_world()
-    found = dreamt_death(world, EPISODES, [(0, 26), (3, 4)], steps=6, temperature=0.0, seed=0, paths=1)
+    found = dreamt_ending(world, EPISODES, [(0, 26), (3, 4)], steps=6, temperature=0.0, seed=0, paths=1)
     for row, (number, first) in enumerate([(0, 26), (3, 4)]):
         one = EPISODES[number]
         memory = world.mdn_rnn.initial_memory(1)

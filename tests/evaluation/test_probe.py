@@ -36,6 +36,9 @@ def test_every_probe_of_a_small_world(tmp_path: Path, capsys: pytest.CaptureFixt
     assert {one["target"] for one in found["latents"]} >= {"y", "screen_x"}
     assert [one["horizon"] for one in found["open_loop"]] == [2, 2, 4, 4, 8, 8, 12, 12, 16, 16]
     assert {one["horizon"] for one in found["drift"]} == {1, 2, 4, 8, 12, 16, 24, 32, 48}
+    assert sum(found["mixture"]["entropy"]["shares"]) == pytest.approx(1.0)
+    assert sum(found["mixture"]["log_sigma"]["shares"]) == pytest.approx(1.0)
+    assert 0.0 <= found["mixture"]["entropy"]["mean"] <= found["mixture"]["most"]
     assert len(found["agreement"]["real"]) == 3 + 8
     assert -1.0 <= found["agreement"]["spearman"] <= 1.0
     assert f"AUC {found['one_step']['auc']:.4f}" in said

@@ -99,7 +99,10 @@ V, M, C = "--vae v.pt", "--mdnrnn m.pt", "--controller c.pt"
         ("evaluate --ppo none.zip --trust", "none.zip: expected a stable-baselines3 archive, found no such file"),
         ("evaluate --ppo stranger.zip", "stranger.zip: expected --trust beside a stable-baselines3 archive"),
         ("collect --policy stranger.zip", "stranger.zip: expected --trust beside a stable-baselines3 archive"),
-        ("evaluate --ppo text.zip --trust", "text.zip: expected a stable-baselines3 archive, found a file that is not a .zip"),
+        (
+            "evaluate --ppo text.zip --trust",
+            "text.zip: expected a stable-baselines3 archive, found a file that is not a .zip",
+        ),
         ("evaluate --ppo stranger.zip --trust", "stranger.zip: expected a stable-baselines3 archive, found another"),
         ("evaluate --policy right --env SuperMarioBros-1-1-v7", "env: expected SuperMarioBros-"),
         ("ppo --batch-size 100 --rollout-steps 8 --environments 2", "batch_size: expected at most"),
