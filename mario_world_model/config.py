@@ -124,7 +124,7 @@ class MaskedHUD:
 class VAEConfig:
     """Shape and loss of the VAE (Ha & Schmidhuber 2018, appendix A.1; σ-VAE: Rybkin et al. 2021)."""
 
-    latent_size: int = 128
+    latent_size: int = 80
     """Numbers in a latent."""
     architecture: Literal["glimpse", "flat", "grid", "paper"] = "glimpse"
     """flat: one fully connected vector; glimpse: the same, from an encoder that also finds Mario and looks around him;
@@ -297,9 +297,9 @@ class TrainMDNRNNConfig:
     """Stop after the update during which this much time has passed; 0: no limit."""
     sequence_length: int = 32
     """Steps per training sequence; shorter episodes are padded and masked."""
-    batch_size: int = 64
+    batch_size: int = 16
     """Sequences per update."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 1.5e-3
     """Adam's step size; falls to a tenth along a cosine."""
     landmark_weight: float = 10.0
     """How much more than others the numbers of a latent count that V was taught: where things are decides what
@@ -321,7 +321,7 @@ class TrainMDNRNNConfig:
     input_noise: float = 0.3
     """Largest deviation of the Gaussian noise that is added to the latents M reads, in units of the deviation of what
     a number changes by in a step."""
-    open_loop: int = 16
+    open_loop: int = 0
     """Most steps of a sequence that are run once more on M's own samples; 0: none."""
     open_loop_teaches: Literal["endings", "all"] = "endings"
     """What these steps teach. endings: rewards and endings as they look in a dream; all: latents too, which draws
@@ -808,10 +808,13 @@ class RunConfig:
     """Passes of M over all steps in the first round."""
     generations: int = 600
     """Generations of CMA-ES in the first round."""
-    population_size: int = 256
-    """Candidates in a generation. Among thousands of weights many candidates that see little tell evolution more than
-    few that see much: the mean of a few dozen wanders off faster than it climbs."""
-    starts_per_candidate: int = 6
+    sees: Literal["zh", "z", "landmarks"] = "landmarks"
+    """What the controller is given: landmarks, how they changed and the last action, a small search; or [z, h]."""
+    sigma: float = 0.1
+    """CMA-ES's first step size."""
+    population_size: int = 96
+    """Candidates in a generation."""
+    starts_per_candidate: int = 16
     """Dreams of each of them."""
     rounds: int = 6
     """Most times to train M, evolve C and collect with it."""
@@ -837,6 +840,7 @@ class RunConfig:
             _refuse_unless(getattr(self, name) >= 1, self, name, "at least 1")
         _refuse_unless(self.population_size >= 4, self, "population_size", "at least 4")
         _refuse_unless(self.starts_per_candidate >= 1, self, "starts_per_candidate", "at least 1")
+        _refuse_unless(self.sigma > 0, self, "sigma", "a number > 0")
         _refuse_unless(self.episodes >= 2, self, "episodes", "at least 2, one of them to hold out")
         _refuse_unless(0.0 < self.round_share <= 1.0, self, "round_share", "a share in (0, 1]")
         _refuse_unless(0.0 < self.stop_at_flags <= 1.0, self, "stop_at_flags", "a share in (0, 1]")
@@ -860,7 +864,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
     "default": {},
     # A world model of 1-1 in about nine minutes on two cores.
     "demo": {
-        TrainVAEConfig: {"max_minutes": 2.25, "learning_rate": 3e-3},
+        TrainVAEConfig: {"max_minutes": 2.25, "batch_size": 32, "learning_rate": 2e-3},
         TrainMDNRNNConfig: {"max_minutes": 2.5},
         TrainControllerConfig: {"max_minutes": 1.0},
         EvaluateConfig: {"episodes": 20, "max_steps": 600},
@@ -906,7 +910,13 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
         },
         DreamConfig: {"horizon": 1000, "level_starts": 1.0},
         TrainControllerConfig: {"iterations": 1800, "starts_per_candidate": 16, "logit_bound": 0.0, "death_cost": 0.0},
-        RunConfig: {"generations": 1800, "population_size": 64, "starts_per_candidate": 16},
+        RunConfig: {
+            "generations": 1800,
+            "sees": "zh",
+            "sigma": 0.05,
+            "population_size": 64,
+            "starts_per_candidate": 16,
+        },
     },
     # Seconds, not results: to see that everything runs.
     "debug": {

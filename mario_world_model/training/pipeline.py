@@ -203,6 +203,8 @@ class _Run:
             dataclasses.replace(
                 preset,
                 iterations=math.ceil(self.config.generations * share),
+                sees=self.config.sees,
+                sigma=self.config.sigma,
                 population_size=self.config.population_size,
                 starts_per_candidate=self.config.starts_per_candidate,
                 max_minutes=preset.max_minutes * share,
