@@ -107,8 +107,12 @@ def draw_starts(
     The last `newest` episodes, those of the present controller, give half of all situations but the
     first frames: where it gets to and what it fails at is where it has to improve.
     """
-    steps = np.array([len(episode) for episode in episodes], dtype=np.float64)
-    died = np.array([bool(episode.endings[-1, DEATH]) for episode in episodes], dtype=np.float64)
+    # Of a single step from elsewhere there is nothing but a first frame, and it would pass for a start of the level.
+    fit = np.array([episode.from_level or len(episode) > 1 for episode in episodes], dtype=np.float64)
+    if not fit.any():
+        fit[:] = 1.0
+    steps = fit * np.array([len(episode) for episode in episodes], dtype=np.float64)
+    died = fit * np.array([bool(episode.endings[-1, DEATH]) for episode in episodes], dtype=np.float64)
     from_level = np.flatnonzero([episode.from_level for episode in episodes])
     firsts = min(len(from_level), max(1, round(count * _FIRST_FRAMES)))
     before_deaths = round(count * _BEFORE_DEATHS) if died.any() else 0

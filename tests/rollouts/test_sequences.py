@@ -75,6 +75,16 @@ def test_starts_hold_the_steps_that_led_there() -> None:
         assert starts.actions[row, 5 - length :].tolist() == [step % 7 for step in range(frame - length, frame)]
 
 
+def test_a_single_step_from_elsewhere_is_no_start_of_the_level() -> None:
+    """Mario set down in front of what kills him at once: a dream from there would pass for the start of the level."""
+    doomed = dataclasses.replace(latent_episode(1, 900.0), from_level=False)
+    episodes = [latent_episode(20, 0.0), doomed, dataclasses.replace(latent_episode(9, 300.0), from_level=False)]
+    starts = draw_starts(episodes, 64, 4, np.random.default_rng(0))
+    beginnings = starts.latents[starts.lengths == 0, -1, 0]
+    assert beginnings.tolist() == [0.0] * len(beginnings)
+    assert len(draw_starts([doomed], 8, 4, np.random.default_rng(0))) == 8
+
+
 def test_dreams_begin_at_the_start_of_the_level_or_with_something_to_remember() -> None:
     level = latent_episode(30, 1000.0)
     elsewhere = dataclasses.replace(latent_episode(30, 2000.0), from_level=False)
