@@ -55,7 +55,6 @@ class GlimpseEncoder(nn.Module):
             nn.ReLU(),
         )
         self.leave = nn.Linear(third * (half // 2) ** 2 + _UNITS, 2 * latent_size)
-        self.register_buffer("steps", torch.arange(PLACES, dtype=torch.float32), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Means and log variances (B, 2·Z) of images (B, 3, 64, 64)."""
@@ -67,7 +66,8 @@ class GlimpseEncoder(nn.Module):
         detail = self.detail(entered)
         odds = self.where(detail).flatten(1)
         chances = odds.softmax(dim=1).view(-1, PLACES, PLACES)
-        column, row = (chances.sum(dim=1) @ self.steps, chances.sum(dim=2) @ self.steps)
+        numbers = torch.arange(PLACES, dtype=chances.dtype, device=chances.device)
+        column, row = (chances.sum(dim=1) @ numbers, chances.sum(dim=2) @ numbers)
         around = self.around(_centred(detail, column.detach(), row.detach()))
         raw = self.leave(torch.cat([self.whole(entered), around], dim=1))
         place = torch.stack([column * _PLACE_X - _MIDDLE, _TOP - _MIDDLE - row * _PLACE_Y], dim=1)

@@ -72,7 +72,7 @@ def test_every_command_runs_and_leaves_what_it_promises(folder: Path) -> None:
     assert "2 generations, mean dreamt return" in evolved
     names = ("vae_mario.pt", "mdn_rnn_mario.pt", "controller_mario.pt")
     agent = load_agent(*(folder / "checkpoints" / name for name in names))
-    assert agent.world_model.features == 32 + 32
+    assert agent.world_model.features == 32 + (32 + 32 + 7)  # z, and of h the units, changes and the action
 
     run(
         folder,
