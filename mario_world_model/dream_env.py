@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mario_world_model import pretrained
 from mario_world_model.checkpoints import load_world_model
 from mario_world_model.config import DreamConfig
 from mario_world_model.dream import Dream
@@ -73,9 +74,12 @@ class DreamEnv(gymnasium.Env[Frame, Action]):
 
 
 def make_dream_env(
-    vae: str | Path, mdnrnn: str | Path, render_mode: Literal["rgb_array"] | None = None, **settings: Any
+    vae: str | Path = pretrained.VAE,
+    mdnrnn: str | Path = pretrained.MDN_RNN,
+    render_mode: Literal["rgb_array"] | None = None,
+    **settings: Any,
 ) -> DreamEnv:
-    """The environment behind `gymnasium.make("MarioDream-v0", vae=…, mdnrnn=…)`.
+    """The environment behind `gymnasium.make("MarioDream-v0")`, by default of the world model in the package.
 
     `settings` are fields of `config.DreamConfig`. Raises InputError as `load_world_model` does.
     """
