@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from mario_world_model.config import DreamConfig
 from mario_world_model.models.controller import Controllers
@@ -20,10 +21,14 @@ _AS_GOOD_AS_DEAD = 1e-3  # chance of having lived below which the rest of a drea
 
 @dataclass
 class _Situation:
-    latents: Tensor  # (P·S, Z)
-    memory: Memory  # (P·S, H)
-    actions: Tensor  # (P·S,) played last, for stickiness
-    alive: Tensor  # (P, S): 1 or 0 where deaths are drawn, else the chance of having lived so far
+    """N different dreams, N ≤ P·S: those that began alike and have gone alike since are one."""
+
+    which: Tensor  # int64 (P, S): which of the N every candidate dreams
+    start: Tensor  # int64 (N,): the start state, whose luck it has
+    latents: Tensor  # (N, Z)
+    memory: Memory  # (N, H)
+    actions: Tensor  # int64 (N,) played last, for stickiness
+    alive: Tensor  # (N,): 1 or 0 where deaths are drawn, else the chance of having lived so far
     steps: int
 
 
@@ -31,8 +36,9 @@ class Dream:
     """`reset` and `step` of a vector environment whose members are dreams.
 
     All candidates dream from the same S start states under the same luck (common random numbers),
-    so that they differ by what they do alone. A finished dream stays finished until the next
-    reset: it pays nothing and what it shows means nothing.
+    so that they differ by what they do alone. Candidates that have done the same from the same start are therefore in
+    the same dream, and it is dreamt once: an evolution that has settled dreams tens of times less than it has
+    candidates. A finished dream stays finished until the next reset: it pays nothing and what it shows means nothing.
 
     With `weighed`, ends are not drawn: every reward is multiplied by the chance of having lived to
     get it. The expected return is the same and takes far fewer dreams to estimate.
@@ -60,11 +66,14 @@ class Dream:
         self._luck.manual_seed(seed)
         chosen = choose_starts(self.world_model.starts, self.starts, self.config.level_starts, self._luck)
         latents, memory = self.world_model.recall(chosen)
+        numbers = torch.arange(self.starts, device=self.world_model.device)
         self._situation = _Situation(
-            latents=latents.repeat(self.candidates, 1),
-            memory=memory.repeat(self.candidates),
-            actions=chosen.actions[:, -1].repeat(self.candidates),
-            alive=torch.ones(self.candidates, self.starts, device=self.world_model.device),
+            which=numbers.repeat(self.candidates, 1),
+            start=numbers,
+            latents=latents,
+            memory=memory,
+            actions=chosen.actions[:, -1],
+            alive=torch.ones(self.starts, device=self.world_model.device),
             steps=0,
         )
         return self._features(), {}
@@ -77,42 +86,63 @@ class Dream:
         info with the probabilities `death` and `flag` of this step and that of having been `alive` before
         it, each (P, S).
         """
-        situation = self._now()
-        actions = self._stick(actions).flatten()
+        now = self._now()
+        which, parent, actions = self._parted(self._stick(actions))
+        start = now.start[parent]
         network = self.world_model.mdn_rnn
         noise = draw_noise((self.starts,), network.config.mixtures, network.choices, network.latent_size, self._luck)
-        shared = MixtureNoise(noise.gumbel.repeat(self.candidates, 1, 1), noise.normal.repeat(self.candidates, 1))
         imagined, memory = self.world_model.imagine(
-            situation.latents, actions, situation.memory, shared, self.config.temperature
+            now.latents[parent],
+            actions,
+            now.memory.of(parent),
+            MixtureNoise(noise.gumbel[start], noise.normal[start]),
+            self.config.temperature,
         )
-        odds = self._by_candidate(torch.sigmoid(imagined.ending_logits))
+        odds = torch.sigmoid(imagined.ending_logits)
         lives = 1.0 - odds.sum(dim=-1).clamp(max=1.0)
         if not self.weighed:
-            lives = (torch.rand(self.starts, generator=self._luck, device=odds.device) < lives).float()
-        reward = self._by_candidate(imagined.reward.clamp(*self.world_model.reward_bounds)) * situation.alive
-        alive = situation.alive * lives
-        self._situation = _Situation(imagined.latents, memory, actions, alive, situation.steps + 1)
-        terminated = alive < _AS_GOOD_AS_DEAD
+            lives = (torch.rand(self.starts, generator=self._luck, device=odds.device)[start] < lives).float()
+        before = now.alive[parent]
+        reward = imagined.reward.clamp(*self.world_model.reward_bounds) * before
+        # As good as dead is dead: whether others dream on beside it must not change what a dream pays.
+        alive = functional.threshold(before * lives, _AS_GOOD_AS_DEAD, 0.0)
+        self._situation = _Situation(which, start, imagined.latents, memory, actions, alive, now.steps + 1)
+        terminated = (alive == 0.0)[which]
         truncated = ~terminated & (self._situation.steps >= self.config.horizon)
-        info = {"death": odds[..., DEATH], "flag": odds[..., FLAG], "alive": situation.alive}
-        return self._features(), reward, terminated, truncated, info
+        info = {"death": odds[:, DEATH][which], "flag": odds[:, FLAG][which], "alive": before[which]}
+        return self._features(), reward[which], terminated, truncated, info
 
     def frames(self) -> Tensor:
         """What the dreamer sees, uint8 (P, S, 64, 64, 3)."""
-        return self._by_candidate(self.world_model.decode(self._now().latents))
+        now = self._now()
+        return self.world_model.decode(now.latents)[now.which]
+
+    @property
+    def different(self) -> int:
+        """N, how many of the P·S dreams differ so far."""
+        return len(self._now().start)
 
     def _stick(self, actions: Tensor) -> Tensor:
         luck = torch.rand(self.starts, generator=self._luck, device=actions.device)
-        before = self._by_candidate(self._now().actions)
-        return torch.where(luck < self.config.dream_sticky, before, actions)
+        now = self._now()
+        return torch.where(luck < self.config.dream_sticky, now.actions[now.which], actions)
+
+    def _parted(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """How dreams part under actions int64 (P, S).
+
+        Returns which of the N' dreams there are then each candidate dreams (P, S), which each of them was before (N',)
+        and the action that made it another (N',). All that are over become one: they differ in nothing that counts.
+        """
+        now, choices = self._now(), self.world_model.mdn_rnn.actions
+        over = (now.alive == 0.0)[now.which]
+        one_of_them = now.alive.argmin() * choices
+        step = torch.where(over, one_of_them, now.which * choices + actions)
+        steps, which = torch.unique(step, return_inverse=True)
+        return which, steps // choices, steps % choices
 
     def _features(self) -> Tensor:
         now = self._now()
-        return self._by_candidate(self.world_model.features_of(now.latents, now.memory.hidden))
-
-    def _by_candidate(self, flat: Tensor) -> Tensor:
-        """(P·S, …) as (P, S, …)."""
-        return flat.reshape(self.candidates, self.starts, *flat.shape[1:])
+        return self.world_model.features_of(now.latents, now.memory.hidden)[now.which]
 
     def _now(self) -> _Situation:
         if self._situation is None:

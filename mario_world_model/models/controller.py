@@ -48,8 +48,8 @@ class Layer:
         """Features (P, S, I) to (P, S, O)."""
         return torch.baddbmm(self.bias.unsqueeze(1), features, self.weight.transpose(1, 2))
 
-    def member(self, index: int) -> Layer:
-        return Layer(self.weight[index : index + 1], self.bias[index : index + 1])
+    def part(self, rows: slice) -> Layer:
+        return Layer(self.weight[rows], self.bias[rows])
 
     def to(self, device: torch.device) -> Layer:
         return Layer(self.weight.to(device), self.bias.to(device))
@@ -110,8 +110,12 @@ class Controllers:
 
     def member(self, index: int) -> Controllers:
         """One of them, as a population of one."""
-        outer = self._outer.member(index)
-        return Controllers(outer.weight, outer.bias, self.bound, self.inner and self.inner.member(index))
+        return self.part(slice(index, index + 1))
+
+    def part(self, rows: slice) -> Controllers:
+        """Some of them."""
+        outer = self._outer.part(rows)
+        return Controllers(outer.weight, outer.bias, self.bound, self.inner and self.inner.part(rows))
 
     def to(self, device: torch.device) -> Controllers:
         outer = self._outer.to(device)

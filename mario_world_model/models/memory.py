@@ -19,3 +19,7 @@ class Memory:
     def repeat(self, times: int) -> Memory:
         """The same states `times` over, (times·B, H)."""
         return Memory(self.hidden.repeat(times, 1), self.cell.repeat(times, 1))
+
+    def of(self, rows: Tensor) -> Memory:
+        """The states of some rows, int64 (N,), which may come several times."""
+        return Memory(self.hidden[rows], self.cell[rows])

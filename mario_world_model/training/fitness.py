@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mario_world_model.checkpoints import load_world_model
 from mario_world_model.config import DreamConfig, GameConfig
@@ -19,6 +20,7 @@ from mario_world_model.models.agent import Agent
 from mario_world_model.models.controller import Controllers
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.policies.world_model import WorldModelPolicy
+from mario_world_model.utils.memory_room import MemoryRoom
 from mario_world_model.utils.workers import run_tasks
 
 
@@ -31,16 +33,22 @@ class Fitness(Protocol):
 
 @dataclass(frozen=True)
 class DreamFitness:
-    """Mean dreamt return, less what deaths cost."""
+    """Mean dreamt return, less what deaths cost; of as many candidates at once as memory has room for."""
 
     world_model: WorldModel
     config: DreamConfig
     death_cost: float
+    room: MemoryRoom = field(default_factory=lambda: MemoryRoom("candidates"))
 
     def __call__(self, controllers: Controllers, situations: int, seed: int) -> NDArray[np.float64]:
-        dream = Dream(self.world_model, self.config, len(controllers.bias), situations, weighed=True)
-        returns: NDArray[np.float32] = dream_returns(dream, controllers, seed, self.death_cost).mean(1).cpu().numpy()
-        return returns.astype(np.float64)
+        def returns_of(rows: slice) -> Tensor:
+            some = controllers.part(rows)
+            dream = Dream(self.world_model, self.config, len(some.bias), situations, weighed=True)
+            return dream_returns(dream, some, seed, self.death_cost)
+
+        returns = self.room.fill(len(controllers.bias), returns_of)
+        means: NDArray[np.float64] = returns.mean(1).cpu().numpy().astype(np.float64)
+        return means
 
 
 @dataclass(frozen=True)
