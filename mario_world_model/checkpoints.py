@@ -25,6 +25,7 @@ Provenance = dict[str, Any]
 # What files say nothing of that were written before there was a choice.
 _BEFORE_LANDMARKS = {"landmarks": False}
 _BEFORE_CHANGES = {"reads_change": False}
+_LARGEST_SIZE = 1_000_000  # of a latent or a hidden state: beyond anything that was ever trained
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,7 @@ class SavedVAE:
     vae: VAE
     controls: Controls
     fingerprint: str
+    path: Path
 
 
 def save_vae(path: Path, vae: VAE, controls: Controls, provenance: Provenance) -> None:
@@ -51,7 +53,7 @@ def load_vae(path: Path) -> SavedVAE:
     saved = load_checkpoint(path, "vae")
     config = from_plain(VAEConfig, _with(_BEFORE_LANDMARKS, saved.config.get("vae")), str(path))
     vae = build_filled(lambda: VAE(config), saved.tensors, path)
-    return SavedVAE(vae.eval(), _controls(saved, path), saved.fingerprint)
+    return SavedVAE(vae.eval(), _controls(saved, path), saved.fingerprint, path)
 
 
 def save_mdn_rnn(path: Path, world_model: WorldModel, vae_fingerprint: str, provenance: Provenance) -> None:
@@ -71,12 +73,12 @@ def save_mdn_rnn(path: Path, world_model: WorldModel, vae_fingerprint: str, prov
     save_checkpoint(path, Checkpoint("mdn_rnn", config, tensors, provenance))
 
 
-def load_mdn_rnn(path: Path, saved_vae: SavedVAE, vae_path: Path) -> MDNRNN:
-    """Read the weights of an M that may have been trained on the latents of another V, to train it on.
+def load_mdn_rnn(path: Path, saved_vae: SavedVAE | None = None) -> MDNRNN:
+    """Read M alone, in evaluation mode, on the CPU, whichever V it was trained with.
 
-    Raises InputError when latent size or controls differ from those of `saved_vae`.
+    Raises InputError when latent size or controls differ from those of `saved_vae`, if that is given.
     """
-    return _network(load_checkpoint(path, "mdn_rnn"), path, saved_vae, vae_path)
+    return _network(load_checkpoint(path, "mdn_rnn"), path, saved_vae).eval()
 
 
 def load_world_model(vae_path: Path, mdn_rnn_path: Path) -> tuple[WorldModel, str]:
@@ -86,7 +88,7 @@ def load_world_model(vae_path: Path, mdn_rnn_path: Path) -> tuple[WorldModel, st
     """
     saved_vae = load_vae(vae_path)
     saved = load_checkpoint(mdn_rnn_path, "mdn_rnn")
-    network = _network(saved, mdn_rnn_path, saved_vae, vae_path)
+    network = _network(saved, mdn_rnn_path, saved_vae)
     if saved.config.get("vae") != saved_vae.fingerprint:
         raise InputError(
             f"{mdn_rnn_path}: expected a MDN-RNN trained on the latents of {vae_path} "
@@ -102,21 +104,21 @@ def load_world_model(vae_path: Path, mdn_rnn_path: Path) -> tuple[WorldModel, st
     return world_model, saved.fingerprint
 
 
-def _network(saved: Checkpoint, path: Path, saved_vae: SavedVAE, vae_path: Path) -> MDNRNN:
-    latent_size = saved.config.get("latent_size")
-    own_size = saved_vae.vae.config.latent_size
-    if latent_size != own_size:
-        raise InputError(
-            f"{path}: expected a MDN-RNN for {own_size} latents as in {vae_path}, found one for {latent_size}"
-        )
-    controls = _controls(saved, path)
-    _require_same_controls(controls, path, saved_vae.controls, vae_path)
+def _network(saved: Checkpoint, path: Path, saved_vae: SavedVAE | None) -> MDNRNN:
+    latent_size, controls = _size(saved, "latent_size", path), _controls(saved, path)
+    if saved_vae is not None:
+        own_size = saved_vae.vae.config.latent_size
+        if latent_size != own_size:
+            raise InputError(
+                f"{path}: expected a MDN-RNN for {own_size} latents as in {saved_vae.path}, found one for {latent_size}"
+            )
+        _require_same_controls(controls, path, saved_vae.controls, saved_vae.path)
     config = from_plain(MDNRNNConfig, _with(_BEFORE_CHANGES, saved.config.get("mdn_rnn")), str(path))
     actions = len(ACTION_SETS[controls.actions])
     weights = {
         name.removeprefix("network."): tensor for name, tensor in saved.tensors.items() if name.startswith("network.")
     }
-    return build_filled(lambda: MDNRNN(config, own_size, actions), weights, path)
+    return build_filled(lambda: MDNRNN(config, latent_size, actions), weights, path)
 
 
 def save_controllers(
@@ -136,32 +138,36 @@ def save_controllers(
     save_checkpoint(path, Checkpoint("controller", config, tensors, provenance))
 
 
-def load_controllers(path: Path, world_model: WorldModel, mdn_rnn_fingerprint: str | None) -> Controllers:
-    """Read what `save_controllers` wrote for a world model; with a fingerprint, refuse those evolved on another M.
+def load_controllers(
+    path: Path, world_model: WorldModel | None = None, mdn_rnn_fingerprint: str | None = None
+) -> Controllers:
+    """Read what `save_controllers` wrote, whichever world model it belongs to.
 
-    Raises InputError when sizes, controls or fingerprint differ.
+    Raises InputError when sizes or controls are not those of `world_model`, or it was evolved on an M of another
+    fingerprint, where these are given.
     """
     saved = load_checkpoint(path, "controller")
-    for field, own in (
-        ("latent_size", world_model.mdn_rnn.latent_size),
-        ("hidden_size", world_model.mdn_rnn.hidden_size),
-    ):
-        if saved.config.get(field) != own:
-            raise InputError(f"{path}: {field}: expected {own} as in the MDN-RNN, found {saved.config.get(field)}")
-    _require_same_controls(_controls(saved, path), path, world_model.controls, Path("the MDN-RNN"))
+    sizes = {field: _size(saved, field, path) for field in ("latent_size", "hidden_size")}
+    controls = _controls(saved, path)
+    if world_model is not None:
+        for field, size in sizes.items():
+            own = getattr(world_model.mdn_rnn, field)
+            if size != own:
+                raise InputError(f"{path}: {field}: expected {own} as in the MDN-RNN, found {size}")
+        _require_same_controls(controls, path, world_model.controls, Path("the MDN-RNN"))
     if mdn_rnn_fingerprint is not None and saved.config.get("mdn_rnn") != mdn_rnn_fingerprint:
         raise InputError(
             f"{path}: expected a controller evolved on this MDN-RNN ({mdn_rnn_fingerprint[:12]}), "
             f"found one evolved on another ({str(saved.config.get('mdn_rnn'))[:12]})"
         )
-    actions = len(ACTION_SETS[world_model.controls.actions])
+    actions, features = len(ACTION_SETS[controls.actions]), sum(sizes.values())
     tensors = {name: widened(tensor) for name, tensor in saved.tensors.items()}
     count = len(tensors["bias"]) if "bias" in tensors and tensors["bias"].ndim else 1
-    shapes: dict[str, tuple[int, ...]] = {"weight": (count, actions, world_model.features), "bias": (count, actions)}
+    shapes: dict[str, tuple[int, ...]] = {"weight": (count, actions, features), "bias": (count, actions)}
     if "inner.bias" in tensors:
         units = tensors["inner.bias"].shape[-1] if tensors["inner.bias"].ndim else 1
         shapes |= {"weight": (count, actions, units), "inner.bias": (count, units)}
-        shapes["inner.weight"] = (count, units, world_model.features)
+        shapes["inner.weight"] = (count, units, features)
     for name, shape in shapes.items():
         found = tensors.get(name)
         if found is None or tuple(found.shape) != shape or found.dtype != torch.float32:
@@ -175,7 +181,9 @@ def load_controllers(path: Path, world_model: WorldModel, mdn_rnn_fingerprint: s
     return Controllers(tensors["weight"], tensors["bias"], bound, inner)
 
 
-def load_controller(path: Path, world_model: WorldModel, mdn_rnn_fingerprint: str | None) -> Controllers:
+def load_controller(
+    path: Path, world_model: WorldModel | None = None, mdn_rnn_fingerprint: str | None = None
+) -> Controllers:
     """`load_controllers` of a file that holds exactly one."""
     controllers = load_controllers(path, world_model, mdn_rnn_fingerprint)
     if len(controllers.bias) != 1:
@@ -195,6 +203,13 @@ def controls_from_plain(plain: Any, path: Path) -> Controls:
     if not isinstance(skip, int) or not 1 <= skip <= 60 or plain.get("actions") not in get_args(ActionSet):
         raise InputError(f"{path}: expected the controls it was trained under, found {reprlib.repr(plain)}")
     return Controls(plain["actions"], skip, from_plain(ViewConfig, plain.get("view"), str(path)))
+
+
+def _size(saved: Checkpoint, field: str, path: Path) -> int:
+    size = saved.config.get(field)
+    if not isinstance(size, int) or not 1 <= size <= _LARGEST_SIZE:
+        raise InputError(f"{path}: {field}: expected 1 to {_LARGEST_SIZE}, found {reprlib.repr(size)}")
+    return size
 
 
 def _controls(saved: Checkpoint, path: Path) -> Controls:

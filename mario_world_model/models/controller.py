@@ -91,12 +91,15 @@ class Controllers:
         `gumbel` is standard Gumbel noise that broadcasts to (P, S, A): the largest sum of logit and
         noise is a sample from the softmax (Maddison et al. 2014).
         """
+        logits = self.logits(features)
+        return (logits + gumbel if self.bound > 0.0 else logits).argmax(dim=-1)
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Logits (P, S, A) of features [z, h] (P, S, F), within ±bound if there is one."""
         if self.inner is not None:
             features = torch.tanh(self.inner(features))
         logits = self._outer(features)
-        if self.bound > 0.0:
-            logits = self.bound * torch.tanh(logits / self.bound) + gumbel
-        return logits.argmax(dim=-1)
+        return self.bound * torch.tanh(logits / self.bound) if self.bound > 0.0 else logits
 
     @classmethod
     def from_vectors(cls, vectors: Tensor, features: int, actions: int, bound: float, units: int = 0) -> Controllers:

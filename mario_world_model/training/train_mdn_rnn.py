@@ -182,7 +182,7 @@ def _initial_network(config: TrainMDNRNNConfig, saved_vae: SavedVAE) -> MDNRNN:
     if config.init is None:
         actions = len(ACTION_SETS[saved_vae.controls.actions])
         return MDNRNN(config.model, saved_vae.vae.config.latent_size, actions)
-    return load_mdn_rnn(config.init, saved_vae, config.vae)
+    return load_mdn_rnn(config.init, saved_vae).train()
 
 
 def _unseen_batch(episodes: Sequence[LatentEpisode], config: TrainMDNRNNConfig) -> SequenceBatch:
