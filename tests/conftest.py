@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: the ROM, and the backends that are installed here."""
+"""Fixtures shared by all tests: the ROM, the backends that are installed here, and the browser."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from mario_world_model.emulation.emulator import Emulator
 from mario_world_model.emulation.rom import fetch_rom, find_rom
 from mario_world_model.emulation.stages import ROM_MODES, RomMode
 from mario_world_model.errors import InputError
+from tests.browser import browser
+
+__all__ = ["browser"]
 
 # Found by search on stable-retro; action x steps, SIMPLE_MOVEMENT, frame_skip 4.
 _FLAG_RUN = """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,18 +11,10 @@ from typing import Any
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser; it is not installed")
+from tests.browser import DESKTOP
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PATIENCE = 60_000
 """Milliseconds after which something hangs, on however busy a machine."""
-DESKTOP = {"viewport": {"width": 1280, "height": 900}}
-PHONE = {
-    "viewport": {"width": 390, "height": 844},
-    "device_scale_factor": 2,
-    "is_mobile": True,
-    "has_touch": True,
-}
 
 
 class Page:
@@ -102,18 +93,6 @@ class Page:
         origin = self.address.split("/?")[0].rstrip("/")
         if not request.url.startswith((origin, "blob:", "data:", "about:", origin.replace("http", "ws"))):
             self.complaints.append(f"asked for {request.url}")
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Headless Chromium."""
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with playwright.sync_playwright() as driver:
-        # Without its sandbox, which root may not use.
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ from mario_world_model.models.world_model import WorldModel
 from mario_world_model.playground.dreaming import see, situation
 from mario_world_model.playground.export_web import exported_situations
 from mario_world_model.playground.web_runtime import find_runtime
-from tests.playground.conftest import PHONE, Page
+from tests.browser import PHONE
+from tests.playground.conftest import Page
 from tests.world import save_world, small_world
 
 OpenPage = Callable[..., Page]

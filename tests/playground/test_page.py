@@ -9,7 +9,8 @@ from pathlib import Path
 import imageio.v3 as iio
 
 from mario_world_model.rollouts.dataset import open_dataset
-from tests.playground.conftest import PHONE, Page, Server
+from tests.browser import PHONE
+from tests.playground.conftest import Page, Server
 
 OpenPage = Callable[..., Page]
 START = "start=1-1&seed=5&temperature=1&player=you"

@@ -31,7 +31,7 @@ from mario_world_model.rollouts.episode_file import write_episode
 from mario_world_model.statistics.interval import Interval
 from mario_world_model.training.train_controller import path_file
 from mario_world_model.utils.checkpoint import load_checkpoint
-from tests.playground.conftest import PHONE
+from tests.browser import PHONE
 from tests.rollouts.episodes import made_up_episode
 from tests.world import ACTIONS, save_world, small_world
 
