@@ -19,9 +19,10 @@ demo: $(VENV)/installed
 	$(BIN)/mario-world-model rom
 	$(BIN)/mario-world-model run --preset demo --output demo
 
+# One process of tests per core, each with one thread: they wait for subprocesses more than they compute.
 test: lint
 	$(BIN)/mario-world-model rom
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
