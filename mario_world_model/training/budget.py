@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
-
-from tqdm import tqdm
 
 
 class Budget:
@@ -37,9 +34,3 @@ class Budget:
     def rate_scale(self, update: int) -> float:
         """Factor of the learning rate: a cosine from 1 to 0.1 over the run."""
         return 0.55 + 0.45 * math.cos(math.pi * self.progress(update))
-
-
-def percent_bar(title: str) -> Any:
-    """A progress bar from 0 to 100 with the time left; quiet where the output is not a terminal."""
-    layout = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
-    return tqdm(total=100, unit="%", disable=None, desc=title, bar_format=layout)

@@ -28,7 +28,6 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from tqdm import tqdm
 
 from mario_world_model.command import run_command
 from mario_world_model.config import CollectConfig, GameConfig, ViewConfig
@@ -49,6 +48,7 @@ from mario_world_model.utils.environment import MarioEnv, Screen, make_env
 from mario_world_model.utils.hashes import file_sha256
 from mario_world_model.utils.lock import sole_writer
 from mario_world_model.utils.preprocessing import Action, preprocess
+from mario_world_model.utils.progress import progress
 from mario_world_model.utils.seeding import stream
 from mario_world_model.utils.tracking import config_file, save_config
 from mario_world_model.utils.workers import WorkerPool, run_tasks
@@ -140,7 +140,7 @@ def _play(tasks: Sequence[_Task], partial: _Partial, config: CollectConfig) -> N
     if there:
         print(f"{partial.folder}: {there} episodes are there already", file=sys.stderr)
     explores = any(task.reached for task in tasks)
-    with tqdm(total=len(tasks), initial=there, unit="episode", disable=None) as bar:
+    with progress("episodes", len(tasks), "episode", done=there) as bar:
         steps = 0
         for played in _explore(tasks, partial, config) if explores else _play_all(tasks, config.workers):
             steps += played.steps

@@ -24,8 +24,6 @@ import sys
 import time
 from pathlib import Path
 
-from tqdm import tqdm
-
 from mario_world_model import pretrained
 from mario_world_model.command import run_command
 from mario_world_model.config import EvaluateConfig, GameConfig, to_plain
@@ -40,6 +38,7 @@ from mario_world_model.evaluation.watch import record_episode, show_episode
 from mario_world_model.policies.choice import EXPLORE, PolicyChoice, choose_policy, controls_of
 from mario_world_model.policies.replay import furthest_episode
 from mario_world_model.rollouts.dataset import open_dataset
+from mario_world_model.utils.progress import progress
 from mario_world_model.utils.provenance import provenance
 
 
@@ -69,7 +68,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     game = config.game.with_controls(*controls_of(choice, GameConfig()))
     find_rom(parse_env_id(game.env).mode, game.rom)
     scores = []
-    with tqdm(total=config.episodes, unit="episode", disable=None, desc=choice.name) as bar:
+    with progress(choice.name, config.episodes, "episode") as bar:
         for score in evaluate_policy(
             game, choice, config.episodes, config.seed, config.max_steps, config.workers, spread
         ):

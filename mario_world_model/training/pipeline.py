@@ -11,9 +11,10 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import imageio.v3 as iio
 import numpy as np
@@ -40,6 +41,8 @@ from mario_world_model.training.data_collection import collect, collection_waits
 from mario_world_model.training.evaluate import evaluate
 from mario_world_model.training.journal import Journal
 from mario_world_model.training.resume import settings_of
+from mario_world_model.training.rounds import Round
+from mario_world_model.training.run_view import RunView
 from mario_world_model.training.train_controller import ControllerFigures, train_controller
 from mario_world_model.training.train_mdn_rnn import MDNRNNFigures, train_mdn_rnn
 from mario_world_model.training.train_vae import VAEFigures, train_vae
@@ -51,6 +54,9 @@ from mario_world_model.utils.video import write_video
 EVALUATION_SEEDS = TEST_SEEDS.start
 """Added to the seed of a run: evaluation plays no episode that a stage has seen."""
 _DREAM_STEPS = 60
+_ROUND_STAGES = 3
+
+Figures = TypeVar("Figures")
 
 
 @dataclass(frozen=True)
@@ -69,24 +75,6 @@ class Collected:
     real_score: float
     real_max_x: float
     flags: float
-
-
-@dataclass(frozen=True)
-class Round:
-    """What one round gave."""
-
-    episodes: int
-    """Real episodes collected so far, those of this round's controller included."""
-    steps: int
-    """Agent steps in them."""
-    mdn_rnn: MDNRNNFigures
-    controller: ControllerFigures
-    real_score: float
-    """Mean score of this round's controller in the episodes that it added to the data set."""
-    real_max_x: float
-    flags: float
-    """Share of these episodes that reached the flag."""
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -285,20 +273,24 @@ def run(config: RunConfig) -> Result:
 def _run(config: RunConfig, journal: Journal) -> Result:
     stages = _Run(config)
     save_config(config.output / "run", config)
-    journal.stage("explore", Explored, stages.collect_base)
-    vae = journal.stage("vae", VAEFigures, stages.train_vae)
-    rounds: list[Round] = []
-    best = 0
-    for number in range(config.rounds):
-        rounds.append(_round(stages, journal, number, best))
-        best = max(range(len(rounds)), key=lambda index: rounds[index].real_score)
-        print(describe_round(number, rounds[-1]), flush=True)
-        if rounds[-1].flags >= config.stop_at_flags:
-            break
-    stages.keep(best)
-    begun = time.monotonic()
-    stages.picture_dream(open_dataset(stages.dataset))
-    agent, random = stages.evaluate()
+    title = f"{config.game.env} → {config.output}"
+    with RunView(title, 2 + _ROUND_STAGES * config.rounds + 1, config.rounds) as view:
+        watched = _Watched(journal, view)
+        watched.stage("explore", Explored, stages.collect_base)
+        vae = watched.stage("vae", VAEFigures, stages.train_vae)
+        rounds: list[Round] = []
+        best = 0
+        for number in range(config.rounds):
+            rounds.append(_round(stages, watched, number, best))
+            best = max(range(len(rounds)), key=lambda index: rounds[index].real_score)
+            view.round_done(rounds[-1])
+            if rounds[-1].flags >= config.stop_at_flags:
+                break
+        stages.keep(best)
+        begun = time.monotonic()
+        with view.stage("evaluation"):
+            stages.picture_dream(open_dataset(stages.dataset))
+            agent, random = stages.evaluate()
     result = Result(vae, rounds, best, agent, random, journal.seconds + time.monotonic() - begun)
     for name, content in (
         ("summary.json", json.dumps(to_plain(result), indent=2)),
@@ -310,30 +302,31 @@ def _run(config: RunConfig, journal: Journal) -> Result:
     return result
 
 
-def _round(stages: _Run, journal: Journal, number: int, best: int) -> Round:
+class _Watched:
+    """The journal, with somebody looking on."""
+
+    def __init__(self, journal: Journal, view: RunView) -> None:
+        self.journal, self._view = journal, view
+
+    def stage(self, name: str, figures: type[Figures], work: Callable[[], Figures]) -> Figures:
+        with self._view.stage(name):
+            given = self.journal.stage(name, figures, work)
+        self._view.stage_done(name, given, self.journal.seconds_of(name))
+        return given
+
+
+def _round(stages: _Run, watched: _Watched, number: int, best: int) -> Round:
     """Train M, evolve C from the best round's so far, and collect with it."""
     names = [f"{stage} of round {number + 1}" for stage in ("mdn-rnn", "controller", "episodes")]
-    mdn_rnn = journal.stage(names[0], MDNRNNFigures, lambda: stages.train_mdn_rnn(number))
-    controller = journal.stage(names[1], ControllerFigures, lambda: stages.train_controller(number, best))
-    collected = journal.stage(names[2], Collected, lambda: stages.collect_with(number))
-    seconds = sum(journal.seconds_of(name) for name in names)
+    mdn_rnn = watched.stage(names[0], MDNRNNFigures, lambda: stages.train_mdn_rnn(number))
+    controller = watched.stage(names[1], ControllerFigures, lambda: stages.train_controller(number, best))
+    collected = watched.stage(names[2], Collected, lambda: stages.collect_with(number))
+    seconds = sum(watched.journal.seconds_of(name) for name in names)
     return Round(mdn_rnn=mdn_rnn, controller=controller, seconds=seconds, **dataclasses.asdict(collected))
 
 
 def _furthest(episode: Episode) -> int:
     return int(episode.column("x").max())
-
-
-def describe_round(number: int, result: Round) -> str:
-    """One line of the table of rounds."""
-    return (
-        f"round {number + 1}: MDN-RNN held-out loss {result.mdn_rnn.loss_before:.3f} → "
-        f"{result.mdn_rnn.loss_after:.3f}, {result.mdn_rnn.death_recall:.0%} of deaths seen a step ahead; "
-        f"controller's dreamt return {result.controller.fitness:.0f} after {result.controller.generations} "
-        f"generations, real score {result.real_score:.0f}, mean max x {result.real_max_x:.0f}, "
-        f"flag in {result.flags:.0%}; "
-        f"{result.episodes} episodes, {result.steps} steps so far; {result.seconds:.0f} s"
-    )
 
 
 def describe_result(config: RunConfig, result: Result) -> str:

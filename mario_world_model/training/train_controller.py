@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 with warnings.catch_warnings():
     # pycma mentions at import that matplotlib, which it draws with, is missing.
@@ -42,6 +41,7 @@ from mario_world_model.training.evolution import History
 from mario_world_model.training.fitness import DreamFitness, Fitness, RealFitness
 from mario_world_model.training.resume import Run
 from mario_world_model.utils.devices import choose_device
+from mario_world_model.utils.progress import progress
 from mario_world_model.utils.seeding import stream_seed
 from mario_world_model.utils.signals import stop_between_steps
 
@@ -97,7 +97,7 @@ def _evolve(config: TrainControllerConfig, world_model: WorldModel, fingerprint:
     budget = Budget(config.iterations, config.max_minutes, at.get("seconds", 0.0))
     with (
         run.tracker("controller") as tracker,
-        tqdm(total=config.iterations, initial=generation, unit="generation", disable=None, desc="controller") as bar,
+        progress("controller", config.iterations, "generation", done=generation) as bar,
         stop_between_steps(),
     ):
         while budget.progress(generation) < 1.0:

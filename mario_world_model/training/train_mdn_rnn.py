@@ -35,11 +35,12 @@ from mario_world_model.models.world_model import WorldModel
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.latents import LatentEpisode, encode_dataset
 from mario_world_model.rollouts.sequences import SequenceBatch, batches_of_epoch, collate, draw_starts
-from mario_world_model.training.budget import Budget, percent_bar
+from mario_world_model.training.budget import Budget
 from mario_world_model.training.finite import require_finite
 from mario_world_model.training.mdn_rnn_loss import mdn_rnn_loss
 from mario_world_model.training.resume import Run
 from mario_world_model.utils.devices import choose_device
+from mario_world_model.utils.progress import percent_progress
 from mario_world_model.utils.seeding import stream, stream_seed, torch_stream
 from mario_world_model.utils.signals import stop_between_steps
 
@@ -109,7 +110,7 @@ def _train(
     budget = Budget(updates, config.max_minutes, at.get("seconds", 0.0))
     with (
         run.tracker("mdn_rnn") as tracker,
-        percent_bar("MDN-RNN") as bar,
+        percent_progress("MDN-RNN") as bar,
         stop_between_steps(),
     ):
         before = after = at["before"] if at else _held_out(network, unseen, config, importance)

@@ -27,10 +27,11 @@ from mario_world_model.models.colour_rarity import ColourRarity
 from mario_world_model.models.vae import VAE, VAELoss, to_frames
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.frames import FrameBatch, FramePool
-from mario_world_model.training.budget import Budget, percent_bar
+from mario_world_model.training.budget import Budget
 from mario_world_model.training.finite import require_finite
 from mario_world_model.training.resume import Run
 from mario_world_model.utils.devices import choose_device
+from mario_world_model.utils.progress import percent_progress
 from mario_world_model.utils.seeding import stream, stream_seed
 from mario_world_model.utils.signals import stop_between_steps
 from mario_world_model.utils.video import side_by_side
@@ -77,7 +78,7 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
     budget = Budget(updates, config.max_minutes, at.get("seconds", 0.0))
     with (
         run.tracker("vae") as tracker,
-        percent_bar("VAE") as bar,
+        percent_progress("VAE") as bar,
         stop_between_steps(),
     ):
         if at:

@@ -10,7 +10,8 @@ import pytest
 from mario_world_model import cli
 from mario_world_model.config import RunConfig, preset_config
 from mario_world_model.evaluation.summary import Summary
-from mario_world_model.training.pipeline import Result, Round, describe_result
+from mario_world_model.training.pipeline import Result, describe_result
+from mario_world_model.training.rounds import Round
 from mario_world_model.training.train_controller import ControllerFigures
 from mario_world_model.training.train_mdn_rnn import MDNRNNFigures
 from mario_world_model.training.train_vae import VAEFigures
@@ -21,6 +22,9 @@ def test_a_run_ends_with_a_summary_and_two_videos(tmp_path: Path, capsys: pytest
     output = tmp_path / "run"
     assert cli.main(["run", "--preset", "debug", "--output", str(output)]) == 0
     said = capsys.readouterr().out
+    assert "stage 3 of at most 9: mdn-rnn of round 1\n" in said
+    assert "  mdn-rnn of round 1: loss before " in said
+    assert "\x1b" not in said
     summary = json.loads((output / "summary.json").read_text())
     assert len(summary["rounds"]) == 2
     assert summary["rounds"][1]["episodes"] == summary["rounds"][0]["episodes"] + 2

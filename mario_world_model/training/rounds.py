@@ -1,0 +1,56 @@
+"""What a round of a run gave, as figures, as a line and as a row of the table of rounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mario_world_model.training.train_controller import ControllerFigures
+from mario_world_model.training.train_mdn_rnn import MDNRNNFigures
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round gave."""
+
+    episodes: int
+    """Real episodes collected so far, those of this round's controller included."""
+    steps: int
+    """Agent steps in them."""
+    mdn_rnn: MDNRNNFigures
+    controller: ControllerFigures
+    real_score: float
+    """Mean score of this round's controller in the episodes that it added to the data set."""
+    real_max_x: float
+    flags: float
+    """Share of these episodes that reached the flag."""
+    seconds: float
+
+
+def describe_round(number: int, result: Round) -> str:
+    """One line of what a run says."""
+    return (
+        f"round {number + 1}: MDN-RNN held-out loss {result.mdn_rnn.loss_before:.3f} → "
+        f"{result.mdn_rnn.loss_after:.3f}, {result.mdn_rnn.death_recall:.0%} of deaths seen a step ahead; "
+        f"controller's dreamt return {result.controller.fitness:.0f} after {result.controller.generations} "
+        f"generations, real score {result.real_score:.0f}, mean max x {result.real_max_x:.0f}, "
+        f"flag in {result.flags:.0%}; "
+        f"{result.episodes} episodes, {result.steps} steps so far; {result.seconds:.0f} s"
+    )
+
+
+COLUMNS = ("round", "M, loss", "deaths seen", "dreamt", "real score", "max x", "flag", "real steps", "time")
+
+
+def row(number: int, result: Round, time: str) -> tuple[str, ...]:
+    """The same in the table of rounds, one cell for each of `COLUMNS`."""
+    return (
+        str(number + 1),
+        f"{result.mdn_rnn.loss_after:.3f}",
+        f"{result.mdn_rnn.death_recall:.0%}",
+        f"{result.controller.fitness:.0f}",
+        f"{result.real_score:.0f}",
+        f"{result.real_max_x:.0f}",
+        f"{result.flags:.0%}",
+        f"{result.steps:,}",
+        time,
+    )
