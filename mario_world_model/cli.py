@@ -14,7 +14,7 @@ COMMANDS = {
     "run": ("mario_world_model.training.pipeline", "the whole pipeline: collect, train, evaluate, show"),
     "rom": ("mario_world_model.emulation.rom_command", "get the game's ROM, or check your own"),
     "collect": ("mario_world_model.training.data_collection", "play episodes and keep them as a data set"),
-    "data": ("mario_world_model.rollouts.data_command", "look into a data set"),
+    "data": ("mario_world_model.rollouts.data_command", "look into a data set, take it to Minari and back"),
     "train-vae": ("mario_world_model.training.train_vae", "train the VAE on a data set's frames"),
     "train-mdn-rnn": ("mario_world_model.training.train_mdn_rnn", "train the MDN-RNN on their latents"),
     "train-controller": ("mario_world_model.training.train_controller", "evolve the controller in the dream"),

@@ -1,4 +1,9 @@
-"""`mario-world-model data info PATH`: what a data set holds."""
+"""What a data set holds, and its way to Minari and back.
+
+mario-world-model data info data/mario_rollouts.pkl
+mario-world-model data export data/mario_rollouts.pkl --minari mario/level-1-1-v0 --minari-root exported
+mario-world-model data import data/again --minari mario/level-1-1-v0 --minari-root exported
+"""
 
 from __future__ import annotations
 
@@ -15,7 +20,9 @@ from numpy.typing import NDArray
 from tyro.conf import Positional
 
 from mario_world_model.command import run_command
+from mario_world_model.errors import InputError
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
+from mario_world_model.rollouts.minari_dataset import export_minari, import_minari
 from mario_world_model.utils.atomic import written_whole
 from mario_world_model.utils.video import enlarge, side_by_side
 
@@ -26,12 +33,20 @@ _STRIP_FRAMES = 8
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Show episodes, steps, lengths, how far they went, deaths, flags and policies of a data set."""
+    """Show episodes, steps, lengths, how far they went, deaths, flags and policies of a data set; make one of
+    Minari's of it, or one of ours of that.
 
-    action: Positional[Literal["info"]] = "info"
-    """What to do with it."""
+    Minari is no part of the installation: `pip install "minari[hdf5]"`.
+    """
+
+    action: Positional[Literal["info", "export", "import"]] = "info"
+    """What to do with it: look into it, write it for Minari, or make it of what was written so."""
     path: Positional[Path] = Path("data/mario_rollouts.pkl")
-    """A .pkl data set or a folder of episodes."""
+    """A .pkl data set or a folder of episodes; with import, what is to become one."""
+    minari: str | None = None
+    """Name of the data set in Minari, as mario/level-1-1-v0."""
+    minari_root: Path | None = None
+    """Folder with Minari's data sets; default: MINARI_DATASETS_PATH, or ~/.minari/datasets as Minari has it."""
     skip_damaged: bool = False
     """Leave out episodes that are damaged, each named; otherwise the first one ends the command."""
     strip: Path | None = None
@@ -79,8 +94,22 @@ def _histogram(title: str, values: Sequence[int]) -> str:
     return "\n".join(lines)
 
 
-def _show(config: DataConfig) -> None:
-    dataset = open_dataset(config.path, config.skip_damaged)
+def _act(config: DataConfig) -> None:
+    if config.action == "info":
+        _show(open_dataset(config.path, config.skip_damaged), config)
+        return
+    if config.minari is None:
+        raise InputError(f"data {config.action}: expected --minari NAME, found none")
+    if config.action == "export":
+        dataset = open_dataset(config.path, config.skip_damaged)
+        print(export_minari(dataset, config.minari, config.minari_root))
+    else:
+        import_minari(config.minari, config.minari_root, config.path)
+        dataset = open_dataset(config.path)
+        print(f"{dataset.path}: {len(dataset.episodes)} episodes, {dataset.steps} steps")
+
+
+def _show(dataset: Dataset, config: DataConfig) -> None:
     print(describe_dataset(dataset))
     strip = config.strip or config.path.with_name(config.path.name + ".png")
     with written_whole(strip) as temporary:
@@ -90,7 +119,7 @@ def _show(config: DataConfig) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    return run_command(DataConfig, _show, "mario-world-model data", arguments)
+    return run_command(DataConfig, _act, "mario-world-model data", arguments)
 
 
 if __name__ == "__main__":
