@@ -7,20 +7,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-Work = Callable[[], int]
+Work = Callable[[], float]
 """Does a piece of work and returns how many units (steps, images) it was."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of the table."""
+class Comparison:
+    """Two rates, measured in turn."""
 
-    stage: str
-    unit: str
     ours: float
     """Units a second, median."""
     other: float
-    other_name: str
     ratio: float
     """Median of the ratios of neighbouring runs."""
 
@@ -32,16 +29,29 @@ def rate(work: Work) -> float:
     return units / (time.perf_counter() - begun)
 
 
-def compare(stage: str, unit: str, ours: Work, other: Work, other_name: str, repeats: int) -> Row:
+def compare(ours: Work, other: Work, repeats: int) -> Comparison:
     """Run both once to warm up, then `repeats` times in turn."""
     ours()
     other()
     pairs = [(rate(ours), rate(other)) for _ in range(repeats)]
-    return Row(
-        stage=stage,
-        unit=unit,
+    return Comparison(
         ours=statistics.median(mine for mine, _ in pairs),
         other=statistics.median(theirs for _, theirs in pairs),
-        other_name=other_name,
         ratio=statistics.median(mine / theirs for mine, theirs in pairs),
     )
+
+
+def median_rate(work: Work, repeats: int) -> float:
+    """Units a second of work that is compared with nothing."""
+    work()
+    return statistics.median(rate(work) for _ in range(repeats))
+
+
+def median_seconds(call: Callable[[], object], repeats: int) -> float:
+    """Seconds that one call takes."""
+
+    def once() -> float:
+        call()
+        return 1.0
+
+    return 1.0 / median_rate(once, repeats)

@@ -1,0 +1,85 @@
+"""Dreams of a population beside one at a time, and what they take of the machine's matrix products."""
+
+from __future__ import annotations
+
+import torch
+
+from benchmarks.bench import Bench
+from benchmarks.ceilings import DREAMS, square_product
+from benchmarks.figures import Figure, Work, ratio
+from benchmarks.operations import DREAM_FORMULA, dream_step
+from benchmarks.paired import Work as Piece
+from benchmarks.paired import compare
+from benchmarks.plain_dream import plain_dream
+from mario_world_model import pretrained
+from mario_world_model.checkpoints import load_agent
+from mario_world_model.config import DreamConfig, RunConfig
+from mario_world_model.dream import Dream, dream_returns
+from mario_world_model.models.agent import Agent
+from mario_world_model.models.controller import Controllers
+from mario_world_model.training.train_controller import _SearchSpace
+
+_RUN = RunConfig()
+_PLAIN_DREAMS = 16  # of the thousands that a generation has: enough for a rate
+
+
+def shipped_agent() -> Agent:
+    """The agent that comes with the package."""
+    return load_agent(pretrained.VAE, pretrained.MDN_RNN, pretrained.CONTROLLER)
+
+
+def population(agent: Agent, count: int, trained: bool) -> Controllers:
+    """Candidates as `mario-world-model run` draws them in a first generation, around zeros or a trained agent."""
+    search = _SearchSpace(agent.world_model, agent.controller.bound, _RUN.sees, 0)
+    luck = torch.Generator().manual_seed(0)
+    centre = torch.from_numpy(search.vector(agent.controller)) if trained else torch.zeros(search.size)
+    noise = _RUN.sigma * torch.randn(count, search.size, generator=luck)
+    return search.controllers(list((centre + noise).double().numpy()))
+
+
+def measure_dreaming(bench: Bench) -> None:
+    agent, config = shipped_agent(), DreamConfig()
+    world, starts = agent.world_model, _RUN.starts_per_candidate
+    for trained, name in ((False, "an evolution's first"), (True, "a trained agent's next")):
+        candidates = population(agent, _RUN.population_size, trained)
+        dream = Dream(world, config, _RUN.population_size, starts, weighed=True)
+        both = compare(whole(dream, candidates), _one_by_one(agent, candidates, config), bench.repeats)
+        what = f"dreamt steps/s, one candidate at a time ({name} generation, {_RUN.population_size} × {starts})"
+        bench.found(ratio("dream", what, both, "steps", 200.0))
+
+    # No two of these begin alike, so that none are in common.
+    different = Dream(world, config, 1, DREAMS, weighed=True)
+    one = population(agent, 1, trained=True)
+    operations, moved = dream_step(world.mdn_rnn, world.mdn_rnn.actions, DREAMS)
+
+    def operations_of_a_dream() -> float:
+        dream_returns(different, one, seed=0)
+        return operations * (DREAMS * config.horizon)
+
+    share = compare(operations_of_a_dream, square_product, bench.repeats)
+    measured = f"{share.ours / 1e9:.1f} of {share.other / 1e9:.1f} GFLOP/s, {DREAMS} dreams that have nothing in common"
+    what = "share of the machine's matrix product"
+    bench.found(Figure("dream", what, 100.0 * share.ratio, "%", 60.0, at_least=True, measured=measured))
+    bench.works.append(Work("dream", "step", operations, moved, share.ours / operations, DREAM_FORMULA))
+
+
+def whole(dream: Dream, candidates: Controllers) -> Piece:
+    """A piece of work: a generation's dreams; its units are the steps that its candidates get to see."""
+
+    def generation() -> float:
+        dream_returns(dream, candidates, seed=0)
+        return float(dream.candidates * dream.starts * dream.config.horizon)
+
+    return generation
+
+
+def _one_by_one(agent: Agent, candidates: Controllers, config: DreamConfig) -> Piece:
+    def some() -> float:
+        return float(
+            sum(
+                plain_dream(agent.world_model, config, candidates.member(number), number)[1]
+                for number in range(_PLAIN_DREAMS)
+            )
+        )
+
+    return some

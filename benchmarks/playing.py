@@ -1,0 +1,31 @@
+"""What a player waits for: one dreamt step and its picture, on one core."""
+
+from __future__ import annotations
+
+import torch
+
+from benchmarks.bench import Bench
+from benchmarks.dreaming import shipped_agent
+from benchmarks.figures import Figure
+from benchmarks.paired import median_seconds
+from mario_world_model.playground.dreaming import dream_on, see, situation
+
+_STEPS = 50
+
+
+def measure_playing(bench: Bench) -> None:
+    world = shipped_agent().world_model
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+
+    def play() -> None:
+        state = situation(world, 0)
+        for step in range(_STEPS):
+            state, _ = dream_on(world, state, step % world.mdn_rnn.actions, 1.0, 0, step)
+            see(world, state.latents)
+
+    milliseconds = 1e3 * median_seconds(play, bench.repeats) / _STEPS
+    torch.set_num_threads(threads)
+    measured = f"{1e3 / milliseconds:,.0f} steps and pictures a second"
+    what = "a dreamt step and its picture, one core"
+    bench.found(Figure("real-time play", what, milliseconds, "ms", 4.0, at_least=False, measured=measured))
