@@ -38,8 +38,8 @@ def export_minari(dataset: Dataset, name: str, root: Path | None) -> Path:
     field. Raises InputError when there is no Minari, the name is not one of its names, or it is taken.
     """
     minari = _minari()
+    root = _resolved(minari, root)
     with _at(root):
-        root = minari.storage.get_dataset_path("")
         namespace = _parsed(minari, name)
         if (root / name).exists():
             raise InputError(f"{root / name}: expected nothing there, found a data set")
@@ -51,7 +51,7 @@ def export_minari(dataset: Dataset, name: str, root: Path | None) -> Path:
                 minari.namespace.create_namespace(namespace)
             (Path(temporary) / name).replace(root / name)
             sync_folder((root / name).parent)
-    return Path(root / name)
+    return root / name
 
 
 def import_minari(name: str, root: Path | None, output: Path) -> None:
@@ -62,9 +62,10 @@ def import_minari(name: str, root: Path | None, output: Path) -> None:
     minari = _minari()
     if output.exists():
         raise InputError(f"{output}: expected nothing there, found a data set")
+    root = _resolved(minari, root)
+    folder = root / name
     with _at(root):
         _parsed(minari, name)
-        folder = minari.storage.get_dataset_path(name)
         try:
             found = minari.load_dataset(name)
         except (OSError, ValueError, KeyError, AssertionError) as error:
@@ -156,6 +157,12 @@ def _parsed(minari: ModuleType, name: str) -> str | None:
     except (ValueError, TypeError) as error:  # the latter where there is no version
         raise InputError(f"--minari: expected a name as mario/level-1-1-v0, found {name!r} ({error})") from error
     return namespace
+
+
+def _resolved(minari: ModuleType, root: Path | None) -> Path:
+    """Where Minari's data sets are, from the root of the system on: Minari gets lost below a relative folder."""
+    with _at(root):
+        return Path(minari.storage.get_dataset_path()).resolve()
 
 
 @contextlib.contextmanager

@@ -34,7 +34,8 @@ def data_command(action: str, path: Path, root: Path, name: str = NAME) -> int:
 def test_what_comes_back_is_what_went(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("minari", reason="Minari is not installed")
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "elsewhere"))
-    root = tmp_path / "exported"
+    monkeypatch.chdir(tmp_path)
+    root = Path("exported")
     assert data_command("export", data, root) == 0
     assert not (tmp_path / "elsewhere").exists()
     for again in (tmp_path / "again.pkl", tmp_path / "again"):
