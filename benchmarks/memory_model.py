@@ -13,6 +13,7 @@ from mario_world_model.emulation.actions import ACTION_SETS
 from mario_world_model.models.mdn_rnn import MDNRNN
 from mario_world_model.models.vae import VAE, Posterior
 from mario_world_model.rollouts.sequences import SequenceBatch
+from mario_world_model.training.adam import adam
 from mario_world_model.training.mdn_rnn_loss import mdn_rnn_loss
 
 _ACTIONS = len(ACTION_SETS["SIMPLE_MOVEMENT"])
@@ -23,7 +24,7 @@ def measure_memory_model(bench: Bench) -> None:
     batch, length = config.batch_size, config.sequence_length
     vae, network = VAE(VAEConfig()).eval(), MDNRNN(MDNRNNConfig(), VAEConfig().latent_size, _ACTIONS)
     vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.Adam(network.parameters())
+    optimiser = adam(network, config.learning_rate)
     luck = torch.Generator().manual_seed(0)
     frames = torch.randint(0, 256, (batch * (length + 1), 64, 64, 3), dtype=torch.uint8)
 

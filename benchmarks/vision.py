@@ -16,6 +16,7 @@ from mario_world_model.config import TrainVAEConfig, preset_config
 from mario_world_model.models.colour_rarity import ColourRarity
 from mario_world_model.models.vae import VAE
 from mario_world_model.rollouts.frames import FrameBatch, FramePool
+from mario_world_model.training.adam import adam
 from mario_world_model.utils.seeding import stream
 
 _BATCH = 64
@@ -54,7 +55,9 @@ class _Trainer:
         if config.preset != "paper":
             self._vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._rarity = ColourRarity(pool.spread(1024).frames, config.colour_rarity)
-        self._optimiser = torch.optim.Adam(self._vae.parameters(), lr=config.learning_rate)
+            self._optimiser = adam(self._vae, config.learning_rate)
+        else:
+            self._optimiser = torch.optim.Adam(self._vae.parameters(), lr=config.learning_rate)
 
     def update(self, batch: FrameBatch) -> None:
         landmarks = batch.landmarks if self._config.model.landmarks else None

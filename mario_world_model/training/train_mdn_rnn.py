@@ -35,6 +35,7 @@ from mario_world_model.models.world_model import WorldModel
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.latents import LatentEpisode, encode_dataset
 from mario_world_model.rollouts.sequences import SequenceBatch, batches_of_epoch, collate, draw_starts
+from mario_world_model.training.adam import adam
 from mario_world_model.training.budget import Budget
 from mario_world_model.training.finite import require_finite
 from mario_world_model.training.mdn_rnn_loss import mdn_rnn_loss
@@ -87,7 +88,7 @@ def _train(
     unseen = _unseen_batch(others, config).to(device)
     # Of an episode's windows the first and the last are half as long as the others on average.
     windows = sum(0.5 + len(episode) / config.sequence_length for episode in seen)
-    optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    optimiser = adam(network, config.learning_rate)
     rewards = torch.cat([episode.rewards for episode in seen])
     world_model = WorldModel(
         vae=saved_vae.vae.to(device),

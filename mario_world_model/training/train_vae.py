@@ -27,6 +27,7 @@ from mario_world_model.models.colour_rarity import ColourRarity
 from mario_world_model.models.vae import VAE, VAELoss, to_frames
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.frames import FrameBatch, FramePool
+from mario_world_model.training.adam import adam
 from mario_world_model.training.budget import Budget
 from mario_world_model.training.finite import require_finite
 from mario_world_model.training.resume import Run
@@ -71,7 +72,7 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
     torch.manual_seed(stream_seed(config.seed, _WEIGHTS_STREAM))
     vae = _initial_vae(config, dataset).to(device)
     vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's overloads
-    optimiser = torch.optim.Adam(vae.parameters(), lr=config.learning_rate)
+    optimiser = adam(vae, config.learning_rate)
     at = run.restore(vae=vae, adam=optimiser)
     update, first_epoch, number = at.get("update", 0), at.get("epoch", 0), at.get("batch", 0)
     updates = config.epochs * max(1, len(pool) // config.batch_size)
