@@ -1,7 +1,7 @@
 # make demo   train a small world model of Super Mario Bros and show it (about ten minutes, two cores)
 # make test   lint, types and tests
 # make lint   ruff and mypy alone
-# make bench  this machine's rates beside what they are compared with
+# make bench  this machine's rates beside what they are compared with, into docs/performance.md and README.md
 # make faults pull the plug, fuzz and sabotage for hours; `make test` has a short version
 # make lock   write requirements.lock and docs/licences.md anew
 # make audit  ask for known vulnerabilities of what the lock file names
@@ -30,7 +30,9 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 bench: $(VENV)/installed-dev
-	$(BIN)/python -m benchmarks
+	$(BIN)/mario-world-model rom
+	$(BIN)/python -m benchmarks --demo --growth docs/performance --output docs/performance.json \
+		--into docs/performance.md README.md
 
 faults: $(VENV)/installed-dev
 	$(BIN)/mario-world-model rom

@@ -19,6 +19,7 @@ from benchmarks.demo import measure_demo
 from benchmarks.dreaming import measure_dreaming, shipped_agent
 from benchmarks.emulation import measure_emulation
 from benchmarks.evolving import measure_evolving
+from benchmarks.growth import measure_growth
 from benchmarks.loading import measure_loading
 from benchmarks.machine import describe_machine
 from benchmarks.memory_model import measure_memory_model
@@ -44,13 +45,14 @@ def main() -> None:
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("--quick", action="store_true", help="3 turns instead of 9: two minutes")
     flags.add_argument("--demo", action="store_true", help="and the whole demo run, ten minutes more")
+    flags.add_argument("--growth", type=Path, help="measure how cost grows too, and draw it into this folder")
     flags.add_argument("--only", nargs="+", choices=STAGES, default=list(STAGES), help="some stages")
     flags.add_argument("--output", type=Path, default=Path("logs/bench.json"), help="JSON file to write")
     flags.add_argument("--results", type=Path, help="measure nothing, take this JSON file")
     flags.add_argument("--into", type=Path, nargs="+", default=[], help="Markdown files whose marked parts to replace")
     chosen = flags.parse_args()
     if chosen.results is None:
-        results = measure(chosen.only, chosen.quick, chosen.demo)
+        results = measure(chosen.only, chosen.quick, chosen.demo, chosen.growth)
         chosen.output.parent.mkdir(parents=True, exist_ok=True)
         chosen.output.write_text(json.dumps(results, indent=1) + "\n")
     else:
@@ -59,7 +61,7 @@ def main() -> None:
         insert(document, results)
 
 
-def measure(stages: list[str], quick: bool, demo: bool) -> dict[str, Any]:
+def measure(stages: list[str], quick: bool, demo: bool, growth: Path | None) -> dict[str, Any]:
     """Measure stages, and the machine with them."""
     with scratch_folder() as scratch:
         bench = Bench(quick, Path(scratch))
@@ -75,6 +77,7 @@ def measure(stages: list[str], quick: bool, demo: bool) -> dict[str, Any]:
             "ceilings": dataclasses.asdict(ceilings),
             "figures": [figure.plain() for figure in bench.figures],
             "work": [work.plain(ceilings) for work in bench.works],
+            "growth": measure_growth(bench, growth) if growth is not None else [],
         }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 
 from benchmarks.bench import Bench
@@ -17,6 +19,7 @@ from mario_world_model.config import DreamConfig, RunConfig
 from mario_world_model.dream import Dream, dream_returns
 from mario_world_model.models.agent import Agent
 from mario_world_model.models.controller import Controllers
+from mario_world_model.models.mixture import draw_gumbel
 from mario_world_model.training.train_controller import _SearchSpace
 
 _RUN = RunConfig()
@@ -45,7 +48,12 @@ def measure_dreaming(bench: Bench) -> None:
         dream = Dream(world, config, _RUN.population_size, starts, weighed=True)
         both = compare(whole(dream, candidates), _one_by_one(agent, candidates, config), bench.repeats)
         what = f"dreamt steps/s, one candidate at a time ({name} generation, {_RUN.population_size} × {starts})"
-        bench.found(ratio("dream", what, both, "steps", 200.0))
+        figure = ratio("dream", what, both, "steps", 200.0)
+        differ = f"{figure.measured}; {_differing(dream, candidates):.0%} of the dreams differ"
+        bench.found(dataclasses.replace(figure, measured=differ))
+
+    alone = dream_step(world.mdn_rnn, world.mdn_rnn.actions, 1)
+    bench.works.append(Work("one dream at a time", "step", *alone, both.other, f"{DREAM_FORMULA}, of which there is one"))
 
     # No two of these begin alike, so that none are in common.
     different = Dream(world, config, 1, DREAMS, weighed=True)
@@ -71,6 +79,18 @@ def whole(dream: Dream, candidates: Controllers) -> Piece:
         return float(dream.candidates * dream.starts * dream.config.horizon)
 
     return generation
+
+
+@torch.no_grad()
+def _differing(dream: Dream, candidates: Controllers) -> float:
+    """The share of a generation's dreams that differ, mean over its steps."""
+    features, _ = dream.reset(0)
+    luck, counts = torch.Generator().manual_seed(0), []
+    for _ in range(dream.config.horizon):
+        gumbel = draw_gumbel((dream.starts, candidates.bias.shape[1]), luck)
+        features, *_ = dream.step(candidates.act(features, gumbel))
+        counts.append(dream.different)
+    return sum(counts) / len(counts) / (dream.candidates * dream.starts)
 
 
 def _one_by_one(agent: Agent, candidates: Controllers, config: DreamConfig) -> Piece:

@@ -6,7 +6,7 @@ import torch
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Work, ratio
-from benchmarks.operations import MDN_RNN_FORMULA, mdn_rnn_step
+from benchmarks.operations import MDN_RNN_FORMULA, encoded_image, mdn_rnn_step
 from benchmarks.paired import compare
 from mario_world_model.config import MDNRNNConfig, TrainMDNRNNConfig, VAEConfig
 from mario_world_model.emulation.actions import ACTION_SETS
@@ -58,3 +58,7 @@ def measure_memory_model(bench: Bench) -> None:
     bench.found(ratio("MDN-RNN training", what, both, "steps", 20.0))
     operations, moved = mdn_rnn_step(network, batch * length)
     bench.works.append(Work("MDN-RNN training", "step", operations, moved, both.ours, MDN_RNN_FORMULA))
+    images = (length + 1) / length
+    again, frame = operations + images * encoded_image(vae), moved + images * frames[0].numel()
+    formula = "the same, and V's encoder on (L + 1)/L frames a step"
+    bench.works.append(Work("encoding every batch", "step", again, frame, both.other, formula))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.ceilings import product_shapes
 from mario_world_model.models.mdn_rnn import MDNRNN
-from mario_world_model.models.vae import VAE
+from mario_world_model.models.vae import FRAME_SIZE, VAE
 from mario_world_model.rollouts.frames import FrameBatch
 
 _FLOAT = 4
@@ -51,6 +52,14 @@ def vae_image(vae: VAE, batch: FrameBatch) -> tuple[float, float]:
     frame = batch.frames[0].numel()
     weights = _FLOAT * _TOUCHES_OF_A_WEIGHT * parameters(vae)
     return counter.get_total_flops() / len(batch), frame + weights / len(batch)
+
+
+def encoded_image(vae: VAE) -> float:
+    """Operations of encoding an image."""
+    frame = torch.zeros(1, FRAME_SIZE, FRAME_SIZE, 3, dtype=torch.uint8)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        vae.encode(frame)
+    return float(counter.get_total_flops())
 
 
 def parameters(network: nn.Module) -> int:

@@ -89,6 +89,12 @@ def _work(results: dict[str, Any]) -> Iterator[str]:
     yield from _table(header, rows)
 
 
+def _growth(results: dict[str, Any]) -> Iterator[str]:
+    """The drawings, with what they show."""
+    for curve in results["growth"]:
+        yield from (f"![{curve['caption']}]({curve['file']})", "", f"*{curve['caption']}*", "")
+
+
 def _value_and_aim(row: dict[str, Any]) -> tuple[str, str]:
     bound = "≥" if row["at_least"] else "≤"
     return f"{shortened(row['value'])} {row['unit']}", f"{bound} {shortened(row['reach'])} {row['unit']}"
@@ -102,5 +108,5 @@ def _machine(results: dict[str, Any]) -> str:
     )
 
 
-TABLES = {"figures": _figures, "short": _short, "ceilings": _ceilings, "work": _work}
+TABLES = {"figures": _figures, "short": _short, "ceilings": _ceilings, "work": _work, "growth": _growth}
 """By the name that a document calls them by."""

@@ -17,18 +17,22 @@ class Watched:
     seconds: float
     megabytes: float | None
     """Largest sum over its processes, pages that they share counted once; None where there is no /proc."""
+    own_megabytes: float | None
+    """The same without pages of files, which the system can drop and read again."""
 
 
 def run_watched(command: Sequence[str]) -> Watched:
     """Raises CalledProcessError when the command fails."""
-    begun, most = time.perf_counter(), 0.0
+    begun, most, own = time.perf_counter(), 0.0, 0.0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None:
-            most = max(most, sum(map(_proportional_kilobytes, _with_descendants(process.pid))))
+            found = [_kilobytes(one) for one in _with_descendants(process.pid)]
+            most = max(most, sum(whole for whole, _ in found))
+            own = max(own, sum(part for _, part in found))
             time.sleep(_LOOK_EVERY)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    return Watched(time.perf_counter() - begun, most / 1024 if most else None)
+    return Watched(time.perf_counter() - begun, most / 1024 if most else None, own / 1024 if own else None)
 
 
 def _with_descendants(process: int) -> Iterator[int]:
@@ -39,10 +43,12 @@ def _with_descendants(process: int) -> Iterator[int]:
                 yield from _with_descendants(int(child))
 
 
-def _proportional_kilobytes(process: int) -> float:
-    """PSS: a page that n processes share counts 1/n."""
+def _kilobytes(process: int) -> tuple[float, float]:
+    """PSS, in which a page that n processes share counts 1/n, and the part of it that is in no file."""
+    found = {}
     with contextlib.suppress(OSError):  # it has ended
         for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return float(line.split()[1])
-    return 0.0
+            name, _, value = line.partition(":")
+            if name in ("Pss", "Pss_Anon"):
+                found[name] = float(value.split()[0])
+    return found.get("Pss", 0.0), found.get("Pss_Anon", 0.0)

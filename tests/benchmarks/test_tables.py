@@ -24,6 +24,7 @@ def results() -> dict[str, Any]:
         "repeats": 9,
         "ceilings": dataclasses.asdict(ceilings),
         "figures": [figure.plain() for figure in figures],
+        "growth": [{"caption": "Steps over candidates.", "file": "growth/population.svg"}],
         "work": [Work("dream", "step", 2e6, 4e3, 20_000.0, "2·Σ").plain(ceilings)],
     }
 
@@ -35,10 +36,11 @@ def test_every_table_takes_the_place_of_what_its_marks_enclose(tmp_path: Path) -
         insert(document, results())
         text = document.read_text()
         assert "old" not in text
-        assert all(f"before {name}\n<!-- bench {name} -->\n| " in text for name in TABLES)
+        assert all(f"before {name}\n<!-- bench {name} -->\n" in text for name in TABLES)
         assert text.count("<!-- /bench -->") == len(TABLES)
     assert "| dream | steps beside one at a time | 25,000 beside 100 steps a second | 250 × | ≥ 200 × | yes |" in text
     assert "| 0.42 s | ≤ 0.3 s | no |" in text
+    assert "![Steps over candidates.](growth/population.svg)" in text
     assert "| dream | step | 2.00 M | 4.0 k | 20,000 | 50% | 0.8% | 2·Σ |" in text
 
 
