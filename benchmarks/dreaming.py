@@ -53,7 +53,8 @@ def measure_dreaming(bench: Bench) -> None:
         bench.found(dataclasses.replace(figure, measured=differ))
 
     alone = dream_step(world.mdn_rnn, world.mdn_rnn.actions, 1)
-    bench.works.append(Work("one dream at a time", "step", *alone, both.other, f"{DREAM_FORMULA}, of which there is one"))
+    formula = f"{DREAM_FORMULA}, of which there is one"
+    bench.works.append(Work("one dream at a time", "step", *alone, both.other, formula))
 
     # No two of these begin alike, so that none are in common.
     different = Dream(world, config, 1, DREAMS, weighed=True)
