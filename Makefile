@@ -1,5 +1,6 @@
 # make demo   train a small world model of Super Mario Bros and show it (about ten minutes, two cores)
 # make test   lint, types and tests
+# make test-cluster   tests on a Ray cluster of several nodes on this machine, and of torchrun
 # make lint   ruff and mypy alone
 # make bench  this machine's rates beside what they are compared with, into docs/performance.md and README.md
 # make faults pull the plug, fuzz and sabotage for hours; `make test` has a short version
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 
 SUPPLY := .venv-supply
 
-.PHONY: demo test lint bench faults lock audit clean
+.PHONY: demo test test-cluster lint bench faults lock audit clean
 
 demo: $(VENV)/installed
 	$(BIN)/mario-world-model rom
@@ -23,6 +24,10 @@ demo: $(VENV)/installed
 test: lint
 	$(BIN)/mario-world-model rom
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+test-cluster: $(VENV)/installed-cluster
+	$(BIN)/mario-world-model rom
+	$(BIN)/python -m pytest tests/cluster
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -66,6 +71,10 @@ $(VENV)/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+$(VENV)/installed-cluster: $(VENV)/installed-dev requirements-cluster.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-cluster.txt
 	touch $@
 
 # nes-py is a second emulator to test against. It needs a C++ compiler where it has no wheel, and pins

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mario_world_model.config import VAEConfig
 from mario_world_model.models.colour_rarity import ColourRarity
 from mario_world_model.models.glimpse import GlimpseEncoder, place_surprise
+from mario_world_model.models.share import WHOLE, Share
 
 FRAME_SIZE = 64
 GRID = 8
@@ -79,6 +80,7 @@ class VAE(nn.Module):
         rarity: ColourRarity | None = None,
         landmarks: Tensor | None = None,
         landmark_weight: float = 0.0,
+        share: Share = WHOLE,
     ) -> VAELoss:
         """Negative evidence lower bound per frame, up to a constant, for frames uint8 (B, 64, 64, 3).
 
@@ -89,7 +91,8 @@ class VAE(nn.Module):
 
         `calibrated` is the optimal-variance decoder of Rybkin et al. 2021 (equation 8): the
         squared error weighs as much as the reconstruction is already good, so that a sprite
-        of a few pixels stays worth encoding once the scenery is right.
+        of a few pixels stays worth encoding once the scenery is right. With `share`, the frames are one of equal shares
+        of a batch, over all of which that error is taken.
         """
         images = to_images(frames)
         odds = None
@@ -103,7 +106,7 @@ class VAE(nn.Module):
         weighted = mse if rarity is None else (squares * rarity.weights(frames)).mean()
         values = images[0].numel()
         if self.config.likelihood == "calibrated":
-            reconstruction = 0.5 * values * torch.log(weighted + 1e-8)
+            reconstruction = 0.5 * values * torch.log(share.mean(weighted) + 1e-8)
         else:
             reconstruction = values * weighted
         kl = posterior.kl()

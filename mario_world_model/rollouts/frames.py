@@ -28,6 +28,10 @@ class FrameBatch:
     def to(self, device: torch.device) -> FrameBatch:
         return FrameBatch(self.frames.to(device), self.landmarks.to(device))
 
+    def part(self, rows: slice) -> FrameBatch:
+        """Some of the frames."""
+        return FrameBatch(self.frames[rows], self.landmarks[rows])
+
     def split(self, size: int) -> Iterator[FrameBatch]:
         """The same in parts of at most `size` frames."""
         for frames, landmarks in zip(self.frames.split(size), self.landmarks.split(size), strict=True):

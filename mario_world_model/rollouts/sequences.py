@@ -41,6 +41,16 @@ class SequenceBatch:
             self.mask.to(device),
         )
 
+    def part(self, rows: slice) -> SequenceBatch:
+        """Some of the windows."""
+        return SequenceBatch(
+            Posterior(self.posterior.mean[rows], self.posterior.log_variance[rows]),
+            self.actions[rows],
+            self.rewards[rows],
+            self.endings[rows],
+            self.mask[rows],
+        )
+
 
 def windows_of_epoch(
     episodes: Sequence[LatentEpisode], length: int, rng: np.random.Generator

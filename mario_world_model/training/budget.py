@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import time
 
+from mario_world_model.training.ranks import ALONE, Ranks
+
 
 class Budget:
     """Ends a run after a number of updates, or after a time if one is set, whichever is first."""
 
-    def __init__(self, updates: int, minutes: float, spent: float = 0.0) -> None:
-        """`spent` are the seconds that an interrupted run has used up."""
+    def __init__(self, updates: int, minutes: float, spent: float = 0.0, ranks: Ranks = ALONE) -> None:
+        """`spent` are the seconds that an interrupted run has used up; all ranks go by the clock of the first."""
         self._updates = max(1, updates)
         self._seconds = minutes * 60.0
+        self._ranks = ranks
         self._begun = time.monotonic() - spent
 
     @property
@@ -24,7 +27,7 @@ class Budget:
         """Share of the run that is over, 0 to 1."""
         share = update / self._updates
         if self._seconds:
-            share = max(share, (time.monotonic() - self._begun) / self._seconds)
+            share = max(share, self._ranks.told(time.monotonic() - self._begun) / self._seconds)
         return min(1.0, share)
 
     def per_second(self, units: int) -> float:

@@ -13,7 +13,8 @@ from torch.nn import functional
 from mario_world_model.config import TrainMDNRNNConfig
 from mario_world_model.models.mdn_rnn import DEATH, MDNRNN, REWARD_UNIT, Prediction
 from mario_world_model.models.memory import Memory
-from mario_world_model.models.mixture import Mixture, draw_noise
+from mario_world_model.models.mixture import Mixture, MixtureNoise, draw_noise
+from mario_world_model.models.share import WHOLE, Share
 from mario_world_model.rollouts.sequences import SequenceBatch
 
 
@@ -49,11 +50,15 @@ class _Targets:
     mask: Tensor
     importance: Tensor | None
     """(Z,)."""
+    steps: Tensor
+    """Real steps of the whole batch, of which these may be a share, (B, T)."""
+    shares: int
 
     def part(self, steps: slice) -> _Targets:
         blur = None if self.blur is None else self.blur[:, steps]
         rewards, endings, mask = (whole[:, steps] for whole in (self.rewards, self.endings, self.mask))
-        return _Targets(self.latents[:, steps], blur, rewards, endings, mask, self.importance)
+        everyone = self.steps[:, steps]
+        return _Targets(self.latents[:, steps], blur, rewards, endings, mask, self.importance, everyone, self.shares)
 
 
 @dataclass(frozen=True)
@@ -65,11 +70,14 @@ class _StepLosses:
     ending: Tensor
 
     def total(self, targets: _Targets, config: TrainMDNRNNConfig) -> Tensor:
-        """Mean over the real steps, deaths weighted: one step in a hundred, and what a controller has to learn from."""
+        """Mean over the real steps, deaths weighted: one step in a hundred, and what a controller has to learn from.
+
+        The mean of all shares' totals is that of the whole batch.
+        """
         ended = targets.endings.amax(dim=-1)
         weight = targets.mask * (1.0 + (config.death_weight - 1.0) * ended)
         values = self.latent + config.reward_weight * self.reward + config.ending_weight * self.ending
-        return (values * weight).sum() / targets.mask.sum().clamp(min=1.0)
+        return (values * weight).sum() * targets.shares / targets.steps.sum().clamp(min=1.0)
 
 
 def mdn_rnn_loss(
@@ -78,22 +86,36 @@ def mdn_rnn_loss(
     config: TrainMDNRNNConfig,
     luck: torch.Generator,
     importance: Tensor | None = None,
+    share: Share = WHOLE,
 ) -> MDNRNNLoss:
     """Run M over a batch of sequences from an empty memory, and over a part of them on its own samples.
 
     `importance` (Z,) is how much each number of a latent counts; all alike if it is not given.
 
     `luck` draws the samples, and where that part begins: anywhere, since a memory that can tell its own
-    samples from the truth would else learn after how many of them sequences tend to end.
+    samples from the truth would else learn after how many of them sequences tend to end. With `share`, the loss is that
+    of some rows; luck is drawn for all of them, so that it does not depend on who computes what.
     """
     if config.targets == "samples":
         noise = torch.randn(batch.posterior.mean.shape, generator=luck, device=luck.device)
         latents, blur = batch.posterior.sample(noise), None
     else:
         latents, blur = batch.posterior.mean, batch.posterior.log_variance[:, 1:]
-    targets = _Targets(latents[:, 1:], blur, batch.rewards, batch.endings, batch.mask, importance)
+    truth = latents[:, 1:]
     if config.input_noise:
         latents = _noisy(latents, batch.mask, config.input_noise, luck)
+    everyone, rows = batch.mask, share.rows
+    batch, latents = batch.part(rows), latents[rows]
+    targets = _Targets(
+        latents=truth[rows],
+        blur=None if blur is None else blur[rows],
+        rewards=batch.rewards,
+        endings=batch.endings,
+        mask=batch.mask,
+        importance=importance,
+        steps=everyone,
+        shares=share.count,
+    )
     length = batch.actions.shape[1]
     read = int(torch.randint(1, length, (), generator=luck, device=luck.device)) if config.open_loop else length
     own = slice(read, min(length, read + config.open_loop))
@@ -107,14 +129,15 @@ def mdn_rnn_loss(
     open_loop = total.new_zeros(())
     if read < length:
         steer = config.open_loop_teaches == "all"
-        imagined = _imagine(network, latents[:, read], batch.actions[:, own], memory, luck, steer)
+        draws = _Draws(luck, len(everyone), rows)
+        imagined = _imagine(network, latents[:, read], batch.actions[:, own], memory, draws, steer)
         # The spread is what one step from the truth leaves open. Fitted to steps that began off the truth it
         # would grow with every step of a dream, and a dream with it into noise.
-        truth = targets.part(own)
-        losses = _step_losses(imagined, imagined.latent.with_fixed_spread(), truth, config)
+        after = targets.part(own)
+        losses = _step_losses(imagined, imagined.latent.with_fixed_spread(), after, config)
         if not steer:
             losses = dataclasses.replace(losses, latent=torch.zeros_like(losses.latent))
-        open_loop = losses.total(truth, config)
+        open_loop = losses.total(after, config)
         total = total + config.open_loop_weight * open_loop
     steps = batch.mask.sum()
     with torch.no_grad():
@@ -158,20 +181,32 @@ def _step_losses(prediction: Prediction, mixture: Mixture, targets: _Targets, co
     )
 
 
+@dataclass(frozen=True)
+class _Draws:
+    """Luck for all rows of a batch, and which of them are meant."""
+
+    luck: torch.Generator
+    total: int
+    rows: slice
+
+    def noise(self, network: MDNRNN) -> MixtureNoise:
+        mixtures, choices = network.config.mixtures, network.choices
+        drawn = draw_noise((self.total,), mixtures, choices, network.latent_size, self.luck)
+        return MixtureNoise(drawn.gumbel[self.rows], drawn.normal[self.rows])
+
+
 def _imagine(
-    network: MDNRNN, latents: Tensor, actions: Tensor, memory: Memory, luck: torch.Generator, steer: bool
+    network: MDNRNN, latents: Tensor, actions: Tensor, memory: Memory, draws: _Draws, steer: bool
 ) -> Prediction:
     """Predictions (B, T) for real actions (B, T) on the latents that M samples, from latents (B, Z) on.
 
     With `steer`, gradients flow back through the means of the samples, so that M learns to steer back to what is real.
     """
     predictions = []
-    choices, mixtures = network.choices, network.config.mixtures
     for step in range(actions.shape[1]):
         hidden, memory = network(latents.unsqueeze(1), actions[:, step : step + 1], memory)
         predictions.append(network.predict(hidden.squeeze(1), latents))
-        noise = draw_noise((len(latents),), mixtures, choices, network.latent_size, luck)
-        latents = predictions[-1].latent.with_fixed_spread().sample(noise, temperature=1.0)
+        latents = predictions[-1].latent.with_fixed_spread().sample(draws.noise(network), temperature=1.0)
         if not steer:
             latents = latents.detach()
     mixture = Mixture(

@@ -41,7 +41,7 @@ from mario_world_model.utils.devices import choose_device
 from mario_world_model.utils.environment import make_worker_env
 from mario_world_model.utils.game_state import ResumableGame
 from mario_world_model.utils.processes import start_method
-from mario_world_model.utils.tracking import Tracker
+from mario_world_model.utils.tracking import Tracker, Untracked
 from mario_world_model.utils.workers import SILENCE
 
 _ATTEMPTS = 4  # times that games may be lost before the fault is taken to lie elsewhere
@@ -200,7 +200,7 @@ def _make_game(game: GameConfig, view: ViewConfig) -> ResumableGame:
 class _ToTracker(KVWriter):
     """stable-baselines3's figures on their way into our log."""
 
-    def __init__(self, tracker: Tracker) -> None:
+    def __init__(self, tracker: Tracker | Untracked) -> None:
         self._tracker = tracker
 
     def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
@@ -271,7 +271,7 @@ class _Progress(BaseCallback):
 
     def __init__(self, config: PPOConfig, run: Run, checks: Checks) -> None:
         super().__init__()
-        self.tracker: Tracker | None = None
+        self.tracker: Tracker | Untracked | None = None
         self._checks = checks
         self._begun = time.monotonic()
         self.state: Checkpoint | None = None

@@ -7,6 +7,7 @@ the stage has finished, its figures stand in `<output>.json` and the file is gon
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import reprlib
@@ -21,17 +22,18 @@ import torch
 from torch import Tensor, nn
 
 from mario_world_model.errors import InputError
+from mario_world_model.training.ranks import ALONE, Ranks
 from mario_world_model.utils.checkpoint import Checkpoint, fill_weights, load_checkpoint, save_checkpoint
 from mario_world_model.utils.hashes import file_sha256
 from mario_world_model.utils.lock import sole_writer
 from mario_world_model.utils.signals import stop_asked
-from mario_world_model.utils.tracking import Tracker, config_file, save_config
+from mario_world_model.utils.tracking import Tracker, Untracked, config_file, save_config
 
 Part = nn.Module | torch.optim.Optimizer | torch.Generator
 Figures = TypeVar("Figures")
 
 # What these are changes nothing that a run makes.
-_IRRELEVANT = {"preset", "workers", "resume", "save_every", "skip_damaged", "trust"}
+_IRRELEVANT = {"preset", "workers", "cluster", "stages", "resume", "save_every", "skip_damaged", "trust"}
 
 
 class StageConfig(Protocol):
@@ -54,14 +56,20 @@ class Run:
     the same output, or an interrupted run there had other settings or inputs.
     """
 
-    def __init__(self, stage: str, config: StageConfig, inputs: Mapping[str, str | Path | None]) -> None:
-        """`inputs` are fingerprints, or files to be fingerprinted, of all that the stage reads."""
+    def __init__(
+        self, stage: str, config: StageConfig, inputs: Mapping[str, str | Path | None], ranks: Ranks = ALONE
+    ) -> None:
+        """`inputs` are fingerprints, or files to be fingerprinted, of all that the stage reads.
+
+        Of several `ranks` the first reads and writes, and tells the others what it found.
+        """
         self.file = resume_file(config.output)
         """Where the state is while the run lasts."""
         self._stage, self._config = stage, config
         self._settings = settings_of(config)
         self._inputs = {name: file_sha256(one) if isinstance(one, Path) else one for name, one in inputs.items()}
-        self._lock = sole_writer(config.output)
+        self._ranks = ranks
+        self._lock = sole_writer(config.output) if ranks.first else contextlib.nullcontext()
         self._parts: dict[str, Part] = {}
         self._saved: Checkpoint | None = None
         self._figures: dict[str, Any] | None = None
@@ -71,11 +79,12 @@ class Run:
     def __enter__(self) -> Run:
         self._lock.__enter__()
         try:
-            if self._config.resume and self.file.is_file():
+            if self._ranks.first and self._config.resume and self.file.is_file():
                 self._saved = load_checkpoint(self.file, self._kind)
                 self._refuse_others(self._saved.config)
-            elif self._config.resume:
+            elif self._ranks.first and self._config.resume:
                 self._figures = self._finished_before()
+            self._saved, self._figures = self._ranks.told((self._saved, self._figures))
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -90,7 +99,7 @@ class Run:
         """The figures of this very run, if it finished before and its output is still there."""
         if self._figures is None:
             return None
-        print(f"{self._config.output}: complete already; --no-resume starts over", file=sys.stderr)
+        self._say(f"{self._config.output}: complete already; --no-resume starts over")
         return figures(**self._figures)
 
     def restore(self, **parts: Part) -> dict[str, Any]:
@@ -100,9 +109,10 @@ class Run:
         what an earlier run has left is replaced: everything that can be refused has been.
         """
         self._parts = parts
-        if not self._config.resume:
-            self._start_over()
-        save_config(self._config.output, self._config)
+        if self._ranks.first:
+            if not self._config.resume:
+                self._start_over()
+            save_config(self._config.output, self._config)
         if self._saved is None:
             return {}
         tensors, counters = self._saved.tensors, dict(self._saved.config["counters"])
@@ -114,7 +124,10 @@ class Run:
                 torch.cuda.set_rng_state(tensors["torch.cuda"])
         except (KeyError, RuntimeError, TypeError) as error:
             raise damaged(self.file) from error
-        print(f"{self.file}: going on from step {self._saved.config['step']}", file=sys.stderr)
+        self._say(f"{self.file}: going on from step {self._saved.config['step']}")
+        before = self._saved.config.get("ranks", 1)
+        if before != self._ranks.count:
+            self._say(f"begun by {before} of torchrun's processes, now {self._ranks.count}: the same but for rounding")
         return counters
 
     @property
@@ -123,16 +136,18 @@ class Run:
         tensors = {} if self._saved is None else self._saved.tensors
         return {name.removeprefix("array."): one for name, one in tensors.items() if name.startswith("array.")}
 
-    def tracker(self, stage: str) -> Tracker:
+    def tracker(self, stage: str) -> Tracker | Untracked:
         """The log of the run; that of an interrupted one is taken up where its state was saved."""
+        if not self._ranks.first:
+            return Untracked()
         earlier = None if self._saved is None else (Path(self._saved.config["log"]), int(self._saved.config["step"]))
         self._tracker = Tracker(self._config.logs, stage, self._config, earlier)
         return self._tracker
 
     def reached(self, step: int, counters: dict[str, Any], arrays: Mapping[str, Tensor] | None = None) -> None:
         """Called between two steps: save when it is time; save and raise `Stopped` when a signal has come."""
-        stop = stop_asked()
-        if stop is not None or self.due:
+        stop = self._ranks.any_of(stop_asked())
+        if self._ranks.first and (stop is not None or self.due):
             self.save(self.state(step, counters, arrays or {}))
         if stop is not None:
             raise stop
@@ -153,6 +168,7 @@ class Run:
             "settings": self._settings,
             "inputs": self._inputs,
             "step": step,
+            "ranks": self._ranks.count,
             "log": "" if self._tracker is None else str(self._tracker.folder),
             "counters": counters,
         }
@@ -171,6 +187,8 @@ class Run:
         """The output is written: note the figures, and forget the state."""
         assert dataclasses.is_dataclass(figures)
         assert not isinstance(figures, type)
+        if not self._ranks.first:
+            return
         record = {
             "figures": dataclasses.asdict(figures),
             "settings": self._settings,
@@ -183,6 +201,10 @@ class Run:
     @property
     def _kind(self) -> str:
         return f"{self._stage} resume"
+
+    def _say(self, text: str) -> None:
+        if self._ranks.first:
+            print(text, file=sys.stderr)
 
     def _start_over(self) -> None:
         if self.file.exists():

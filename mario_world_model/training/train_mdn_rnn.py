@@ -6,6 +6,10 @@
 A few minutes on a laptop:
 
     python -m mario_world_model.training.train_mdn_rnn --preset demo
+
+On two GPUs, or two processes of a CPU:
+
+    torchrun --nproc-per-node 2 -m -- mario_world_model.training.train_mdn_rnn --dataset data/mario_rollouts.pkl
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from mario_world_model.checkpoints import SavedVAE, load_mdn_rnn, load_vae, save_mdn_rnn
 from mario_world_model.command import run_command
@@ -30,7 +34,8 @@ from mario_world_model.errors import InputError
 from mario_world_model.evaluation.dream_beside_reality import filmstrip
 from mario_world_model.evaluation.foresight import open_loop
 from mario_world_model.models.mdn_rnn import MDNRNN
-from mario_world_model.models.vae import VAE, Posterior
+from mario_world_model.models.share import Share
+from mario_world_model.models.vae import VAE
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.latents import LatentEpisode, encode_dataset
@@ -38,7 +43,8 @@ from mario_world_model.rollouts.sequences import SequenceBatch, batches_of_epoch
 from mario_world_model.training.adam import adam
 from mario_world_model.training.budget import Budget
 from mario_world_model.training.finite import require_finite
-from mario_world_model.training.mdn_rnn_loss import mdn_rnn_loss
+from mario_world_model.training.mdn_rnn_loss import MDNRNNLoss, mdn_rnn_loss
+from mario_world_model.training.ranks import Ranks, first_of_all, join_ranks
 from mario_world_model.training.resume import Run
 from mario_world_model.utils.devices import choose_device
 from mario_world_model.utils.progress import percent_progress
@@ -65,24 +71,24 @@ class MDNRNNFigures:
 
 def train_mdn_rnn(config: TrainMDNRNNConfig) -> MDNRNNFigures:
     """Train M and write its checkpoint; goes on where an interrupted training stopped."""
+    with join_ranks() as ranks:
+        dataset = open_dataset(config.dataset, config.skip_damaged)
+        saved_vae = load_vae(config.vae)
+        if saved_vae.controls != dataset.controls:
+            raise InputError(f"{config.vae}: expected a VAE for {dataset.controls}, found one for {saved_vae.controls}")
+        inputs = {"dataset": dataset.fingerprint, "vae": saved_vae.fingerprint, "init": config.init}
+        with Run("MDN-RNN", config, inputs, ranks) as run:
+            return run.finished(MDNRNNFigures) or _train(config, dataset, saved_vae, run, ranks)
+
+
+def _train(config: TrainMDNRNNConfig, dataset: Dataset, saved_vae: SavedVAE, run: Run, ranks: Ranks) -> MDNRNNFigures:
     device = choose_device(config.device)
-    dataset = open_dataset(config.dataset, config.skip_damaged)
-    saved_vae = load_vae(config.vae)
-    if saved_vae.controls != dataset.controls:
-        raise InputError(f"{config.vae}: expected a VAE for {dataset.controls}, found one for {saved_vae.controls}")
-    inputs = {"dataset": dataset.fingerprint, "vae": saved_vae.fingerprint, "init": config.init}
-    with Run("MDN-RNN", config, inputs) as run:
-        return run.finished(MDNRNNFigures) or _train(config, dataset, saved_vae, device, run)
-
-
-def _train(
-    config: TrainMDNRNNConfig, dataset: Dataset, saved_vae: SavedVAE, device: torch.device, run: Run
-) -> MDNRNNFigures:
     train, held_out = dataset.split()
     torch.manual_seed(stream_seed(config.seed, _WEIGHTS_STREAM))
     network = _initial_network(config, saved_vae).to(device)
     network.lstm.requires_grad_(config.control != "untrained")
-    episodes = encode_dataset(dataset, saved_vae.vae, saved_vae.fingerprint, device)
+    with ranks.first_goes_first():
+        episodes = encode_dataset(dataset, saved_vae.vae, saved_vae.fingerprint, device)
     seen = [episodes[index] for index in train]
     others = [episodes[index] for index in held_out]
     unseen = _unseen_batch(others, config).to(device)
@@ -108,10 +114,11 @@ def _train(
     at = run.restore(network=network, adam=optimiser, luck=luck)
     update, first_epoch, number, check = (at.get(name, 0) for name in ("update", "epoch", "batch", "check"))
     updates = config.epochs * math.ceil(windows / config.batch_size)
-    budget = Budget(updates, config.max_minutes, at.get("seconds", 0.0))
+    budget = Budget(updates, config.max_minutes, at.get("seconds", 0.0), ranks)
+    losses = ranks.together(_Losses(network, config, luck, importance))
     with (
         run.tracker("mdn_rnn") as tracker,
-        percent_progress("MDN-RNN") as bar,
+        percent_progress("MDN-RNN", shown=ranks.first) as bar,
         stop_between_steps(),
     ):
         before = after = at["before"] if at else _held_out(network, unseen, config, importance)
@@ -129,7 +136,7 @@ def _train(
                 batch = cut.to(device)
                 if config.control == "shuffled":
                     batch = dataclasses.replace(batch, actions=batch.actions.roll(1, dims=0))
-                loss = mdn_rnn_loss(network, batch, config, luck, importance)
+                loss = losses(batch, ranks.share(len(batch.mask)))
                 optimiser.zero_grad(set_to_none=True)
                 loss.total.backward()
                 where = f"MDN-RNN: step {update}, epoch {epoch}, batch {number}"
@@ -175,9 +182,24 @@ def _train(
         "updates": update,
         "held_out": dataclasses.asdict(figures),
     }
-    save_mdn_rnn(config.output, world_model, saved_vae.fingerprint, provenance)
+    if ranks.first:
+        save_mdn_rnn(config.output, world_model, saved_vae.fingerprint, provenance)
     run.finish(figures)
     return figures
+
+
+class _Losses(nn.Module):
+    """M and its loss as one module, which torch can train in several processes."""
+
+    def __init__(
+        self, network: MDNRNN, config: TrainMDNRNNConfig, luck: torch.Generator, importance: Tensor | None
+    ) -> None:
+        super().__init__()
+        self.network, self._config, self._luck, self._importance = network, config, luck, importance
+
+    def forward(self, batch: SequenceBatch, share: Share) -> MDNRNNLoss:
+        """The loss of a share of a batch."""
+        return mdn_rnn_loss(self.network, batch, self._config, self._luck, self._importance, share)
 
 
 def _initial_network(config: TrainMDNRNNConfig, saved_vae: SavedVAE) -> MDNRNN:
@@ -217,14 +239,7 @@ def _held_out(
     luck = torch_stream(config.seed, batch.mask.device, _HELD_OUT_STREAM)
     parts = []
     for first in range(0, len(batch.mask), config.batch_size):
-        rows = slice(first, first + config.batch_size)
-        part = SequenceBatch(
-            Posterior(batch.posterior.mean[rows], batch.posterior.log_variance[rows]),
-            batch.actions[rows],
-            batch.rewards[rows],
-            batch.endings[rows],
-            batch.mask[rows],
-        )
+        part = batch.part(slice(first, first + config.batch_size))
         parts.append(mdn_rnn_loss(network, part, config, luck, importance))
     steps = sum(part.steps.item() for part in parts)
     deaths = sum(part.deaths.item() for part in parts)
@@ -265,6 +280,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _report(config: TrainMDNRNNConfig) -> None:
     figures = train_mdn_rnn(config)
+    if not first_of_all():
+        return
     print(
         f"{config.output}: held-out loss {figures.loss_before:.3f} → {figures.loss_after:.3f}; one step ahead "
         f"{figures.death_recall:.0%} of deaths seen, {figures.false_alarms:.1f} false alarms per 1,000 steps"

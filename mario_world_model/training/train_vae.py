@@ -6,6 +6,10 @@
 A few minutes on a laptop:
 
     python -m mario_world_model.training.train_vae --preset demo
+
+On two GPUs, or two processes of a CPU:
+
+    torchrun --nproc-per-node 2 -m -- mario_world_model.training.train_vae --dataset data/mario_rollouts.pkl
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from mario_world_model.checkpoints import load_vae, save_vae
 from mario_world_model.command import run_command
@@ -24,12 +28,14 @@ from mario_world_model.config import TrainVAEConfig, to_plain
 from mario_world_model.emulation.landmarks import LANDMARKS
 from mario_world_model.errors import InputError
 from mario_world_model.models.colour_rarity import ColourRarity
+from mario_world_model.models.share import WHOLE, Share
 from mario_world_model.models.vae import VAE, VAELoss, to_frames
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.frames import FrameBatch, FramePool
 from mario_world_model.training.adam import adam
 from mario_world_model.training.budget import Budget
 from mario_world_model.training.finite import require_finite
+from mario_world_model.training.ranks import Ranks, first_of_all, join_ranks
 from mario_world_model.training.resume import Run
 from mario_world_model.utils.devices import choose_device
 from mario_world_model.utils.progress import percent_progress
@@ -54,13 +60,15 @@ class VAEFigures:
 
 def train_vae(config: TrainVAEConfig) -> VAEFigures:
     """Train V and write its checkpoint; goes on where an interrupted training stopped."""
-    device = choose_device(config.device)
-    dataset = open_dataset(config.dataset, config.skip_damaged)
-    with Run("VAE", config, {"dataset": dataset.fingerprint, "init": config.init}) as run:
-        return run.finished(VAEFigures) or _train(config, dataset, device, run)
+    with join_ranks() as ranks:
+        device = choose_device(config.device)
+        dataset = open_dataset(config.dataset, config.skip_damaged)
+        inputs = {"dataset": dataset.fingerprint, "init": config.init}
+        with Run("VAE", config, inputs, ranks) as run:
+            return run.finished(VAEFigures) or _train(config, dataset, device, run, ranks)
 
 
-def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: Run) -> VAEFigures:
+def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: Run, ranks: Ranks) -> VAEFigures:
     train, held_out = dataset.split()
     pool = FramePool([dataset.episodes[index] for index in train])
     unseen = FramePool([dataset.episodes[index] for index in held_out]).spread(_HELD_OUT_FRAMES).to(device)
@@ -76,10 +84,12 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
     at = run.restore(vae=vae, adam=optimiser)
     update, first_epoch, number = at.get("update", 0), at.get("epoch", 0), at.get("batch", 0)
     updates = config.epochs * max(1, len(pool) // config.batch_size)
-    budget = Budget(updates, config.max_minutes, at.get("seconds", 0.0))
+    budget = Budget(updates, config.max_minutes, at.get("seconds", 0.0), ranks)
+    losses = ranks.together(_Losses(vae, rarity, config))
+    share = _equal_share(ranks, min(config.batch_size, len(pool)))
     with (
         run.tracker("vae") as tracker,
-        percent_progress("VAE") as bar,
+        percent_progress("VAE", shown=ranks.first) as bar,
         stop_between_steps(),
     ):
         if at:
@@ -94,7 +104,8 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
                     break
                 for group in optimiser.param_groups:
                     group["lr"] = config.learning_rate * budget.rate_scale(update)
-                loss = _loss(vae, batch.to(device), rarity, config)
+                noise = torch.randn(len(batch), vae.config.latent_size, device=device)
+                loss = losses(batch.part(share.rows).to(device), noise[share.rows], share)
                 optimiser.zero_grad(set_to_none=True)
                 loss.total.backward()
                 require_finite(loss.total, vae.parameters(), f"VAE: step {update}, epoch {epoch}, batch {number}")
@@ -130,7 +141,8 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
         "updates": update,
         "held_out": {"loss": figures.loss_after, "psnr": figures.psnr_after},
     }
-    save_vae(config.output, vae, dataset.controls, provenance)
+    if ranks.first:
+        save_vae(config.output, vae, dataset.controls, provenance)
     run.finish(figures)
     return figures
 
@@ -150,11 +162,24 @@ def _initial_vae(config: TrainVAEConfig, dataset: Dataset) -> VAE:
     return vae
 
 
-def _loss(
-    vae: VAE, batch: FrameBatch, rarity: ColourRarity | None, config: TrainVAEConfig, noise: Tensor | None = None
-) -> VAELoss:
-    landmarks = batch.landmarks if vae.config.landmarks else None
-    return vae.loss(batch.frames, noise, rarity, landmarks, config.landmark_weight)
+class _Losses(nn.Module):
+    """V and its loss as one module, which torch can train in several processes."""
+
+    def __init__(self, vae: VAE, rarity: ColourRarity | None, config: TrainVAEConfig) -> None:
+        super().__init__()
+        self.vae, self._rarity, self._config = vae, rarity, config
+
+    def forward(self, batch: FrameBatch, noise: Tensor, share: Share = WHOLE) -> VAELoss:
+        """The loss of frames (B, 64, 64, 3), or of a share of them, under noise (B, Z)."""
+        landmarks = batch.landmarks if self.vae.config.landmarks else None
+        return self.vae.loss(batch.frames, noise, self._rarity, landmarks, self._config.landmark_weight, share)
+
+
+def _equal_share(ranks: Ranks, batch_size: int) -> Share:
+    """This rank's part of a batch; its error is a mean over equal parts."""
+    if batch_size % ranks.count:
+        raise InputError(f"batch_size: expected a multiple of the {ranks.count} ranks, found {batch_size}")
+    return ranks.share(batch_size)
 
 
 @torch.no_grad()
@@ -163,7 +188,8 @@ def _held_out(
 ) -> tuple[float, float, dict[str, float]]:
     """Loss, PSNR and errors of landmarks of the posterior mean: without noise, so that runs compare."""
     silence = torch.zeros(256, vae.config.latent_size, device=batch.frames.device)
-    losses = [_loss(vae, part, rarity, config, silence[: len(part)]) for part in batch.split(256)]
+    loss_of = _Losses(vae, rarity, config)
+    losses = [loss_of(part, silence[: len(part)]) for part in batch.split(256)]
     landmarks = [loss.landmarks for loss in losses if loss.landmarks is not None]
     return (
         float(np.mean([loss.total.item() for loss in losses])),
@@ -195,6 +221,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _report(config: TrainVAEConfig) -> None:
     figures = train_vae(config)
+    if not first_of_all():
+        return
     print(
         f"{config.output}: held-out loss {figures.loss_before:.0f} → {figures.loss_after:.0f}, "
         f"PSNR {figures.psnr_after:.1f} dB"

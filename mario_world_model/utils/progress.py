@@ -49,11 +49,11 @@ def progress(title: str, total: int, unit: str, done: int = 0) -> Progress:
     return bar
 
 
-def percent_progress(title: str) -> Progress:
-    """The same from 0 to 100, with the time left and without a rate."""
+def percent_progress(title: str, shown: bool = True) -> Progress:
+    """The same from 0 to 100, with the time left and without a rate; quiet too where another process shows it."""
     show = _show.get()
     if show is not None:
         return show(100, 0, "%")
     layout: Any = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
-    bar: Progress = tqdm(total=100, unit="%", disable=None, desc=title, bar_format=layout)
+    bar: Progress = tqdm(total=100, unit="%", disable=None if shown else True, desc=title, bar_format=layout)
     return bar

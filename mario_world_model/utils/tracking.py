@@ -84,6 +84,24 @@ class Tracker:
             raise InputError(f"{self.folder}: cannot be written: {error.strerror or error}") from error
 
 
+class Untracked:
+    """The log of a process that leaves logging to another."""
+
+    def scalars(self, step: int, **values: float) -> None:
+        """Nothing."""
+
+    def picture(self, step: int, name: str, picture: NDArray[np.uint8]) -> None:
+        """Nothing."""
+
+    def __enter__(self) -> Untracked:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing."""
+
+
 def _new_folder(logs: Path) -> Path:
     """A folder named by the time, which may have been put back: no other run's is taken."""
     name = time.strftime("%Y%m%d-%H%M%S")
