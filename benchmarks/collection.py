@@ -46,6 +46,7 @@ def episode_tasks(bench: Bench, count: int) -> Sequence[_Task]:
             max_steps=_STEPS,
             rom_sha1=rom_sha1(rom),
             file=bench.scratch / f"episode-{index:06d}.safetensors",
+            marker=bench.scratch,
         )
         for index in range(count)
     ]

@@ -215,6 +215,8 @@ class CollectConfig:
     """Add to the data set at --output instead of replacing it."""
     workers: int = 0
     """Emulator processes; 0: one per core."""
+    cluster: str | None = None
+    """Run tasks on a Ray cluster instead: auto for the one that this machine is part of, or an address."""
     resume: bool = True
     """Go on with the interrupted collection of the same settings; --no-resume starts over."""
     seed: int = 0
@@ -407,8 +409,13 @@ class TrainControllerConfig:
     game: OmitArgPrefixes[PlayConfig] = field(default_factory=PlayConfig)
     max_steps: int = 2500
     """Most agent steps of a real episode (--fitness real)."""
+    dream_parts: int = 1
+    """Parts in which a generation is dreamt, each on one thread of a process of its own, here or on a cluster; 1: as a
+    whole, in this process. Another number gives the same but for rounding."""
     workers: int = 0
-    """Emulator processes for --fitness real; 0: one per core."""
+    """Processes for --fitness real and --dream-parts; 0: one per core."""
+    cluster: str | None = None
+    """Run tasks on a Ray cluster instead: auto for the one that this machine is part of, or an address."""
     death_cost: float = 200.0
     """What a dreamt death costs, in reward: a dream of a second and a half does not show how far Mario would have
     come had he lived."""
@@ -438,6 +445,7 @@ class TrainControllerConfig:
         _refuse_unless(self.max_minutes >= 0, self, "max_minutes", "0 or more")
         _refuse_unless(self.population_size >= 4, self, "population_size", "at least 4")
         _refuse_unless(self.starts_per_candidate >= 1, self, "starts_per_candidate", "at least 1")
+        _refuse_unless(self.dream_parts >= 1, self, "dream_parts", "at least 1")
         _refuse_unless(self.sigma > 0, self, "sigma", "a number > 0")
         _refuse_unless(0 <= self.units <= 1024, self, "units", "0 to 1024")
         _refuse_unless(0.0 <= self.death_cost <= 1e4, self, "death_cost", "0 to 10000")
@@ -574,6 +582,8 @@ class EvaluateConfig:
     """Write every episode's figures to this JSON file, for `mario-world-model report`."""
     workers: int = 0
     """Emulator processes; 0: one per core."""
+    cluster: str | None = None
+    """Run tasks on a Ray cluster instead: auto for the one that this machine is part of, or an address."""
     seed: int = 1_000_000
     """Episode i depends on (seed, i) alone. 1,000,000 to 1,999,999 are test seeds, which nothing is trained on or
     chosen by."""
@@ -800,6 +810,9 @@ class RunConfig:
     output: Path = Path("run")
     """Folder for the data set, the checkpoints, the logs, the videos and the summary."""
     game: OmitArgPrefixes[GameConfig] = field(default_factory=GameConfig)
+    stages: str = ""
+    """Stages to run instead of --env, each into a folder below --output: all, or a list such as 1-1,1-2. With --cluster
+    every one of them runs on one node."""
     episodes: int = 2000
     """Episodes of exploration to begin with."""
     vae_epochs: int = 8
@@ -816,6 +829,9 @@ class RunConfig:
     """Candidates in a generation."""
     starts_per_candidate: int = 16
     """Dreams of each of them."""
+    dream_parts: int = 1
+    """Parts in which a generation is dreamt, each on one thread of a process of its own, here or on a cluster; 1: as a
+    whole, in this process. Another number gives the same but for rounding."""
     rounds: int = 6
     """Most times to train M, evolve C and collect with it."""
     round_episodes: int = 120
@@ -828,6 +844,8 @@ class RunConfig:
     """Stop after a round whose episodes reach the flag this often."""
     workers: int = 0
     """Emulator processes; 0: one per core."""
+    cluster: str | None = None
+    """Run tasks on a Ray cluster instead: auto for the one that this machine is part of, or an address."""
     device: DeviceChoice = "auto"
     """auto: CUDA, else Apple MPS, else CPU."""
     resume: bool = True
@@ -840,6 +858,7 @@ class RunConfig:
             _refuse_unless(getattr(self, name) >= 1, self, name, "at least 1")
         _refuse_unless(self.population_size >= 4, self, "population_size", "at least 4")
         _refuse_unless(self.starts_per_candidate >= 1, self, "starts_per_candidate", "at least 1")
+        _refuse_unless(self.dream_parts >= 1, self, "dream_parts", "at least 1")
         _refuse_unless(self.sigma > 0, self, "sigma", "a number > 0")
         _refuse_unless(self.episodes >= 2, self, "episodes", "at least 2, one of them to hold out")
         _refuse_unless(0.0 < self.round_share <= 1.0, self, "round_share", "a share in (0, 1]")

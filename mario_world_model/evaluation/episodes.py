@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mario_world_model.config import GameConfig
+from mario_world_model.emulation.rom import find_rom
+from mario_world_model.emulation.stages import parse_env_id
 from mario_world_model.emulation.truth import TRUTH_FIELDS
 from mario_world_model.evaluation.places import place
 from mario_world_model.policies.choice import PolicyChoice, build_policy
@@ -16,7 +19,7 @@ from mario_world_model.policies.policy import Policy
 from mario_world_model.rollouts.play import play
 from mario_world_model.rollouts.route import pack_runs
 from mario_world_model.utils.environment import make_env
-from mario_world_model.utils.workers import run_tasks
+from mario_world_model.utils.executor import Executor
 
 COLUMN = 16
 """Width of a column of a level, pixels."""
@@ -63,16 +66,22 @@ def evaluate_policy(
     episodes: int,
     seed: int,
     max_steps: int,
-    workers: int,
+    executor: Executor,
     spread: bool = False,
 ) -> Iterator[EpisodeScore]:
     """Yield the scores of episodes 0 … episodes − 1 under `seed`, as they finish.
 
     With `spread` they begin in the places of `evaluation.places`.
     """
+    game = with_rom(game)
     tasks = [_Task(game, policy, seed, index, max_steps, spread) for index in range(episodes)]
-    for _, score in run_tasks(_play_task, tasks, workers):
+    for _, score in executor.run(_play_task, tasks):
         yield score
+
+
+def with_rom(game: GameConfig) -> GameConfig:
+    """The same game with its ROM named: it is played where there may be none."""
+    return dataclasses.replace(game, rom=find_rom(parse_env_id(game.env).mode, game.rom))
 
 
 def _play_task(task: _Task) -> EpisodeScore:

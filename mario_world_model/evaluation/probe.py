@@ -34,6 +34,7 @@ from mario_world_model.training.fitness import DreamFitness, RealFitness
 from mario_world_model.training.train_controller import path_file
 from mario_world_model.utils.atomic import written_whole
 from mario_world_model.utils.devices import choose_device
+from mario_world_model.utils.workers import WorkerPool
 
 HORIZONS = (2, 4, 8, 12, 16)
 _FITTED_FRAMES = 40_000  # to which readers are fitted
@@ -141,19 +142,21 @@ def _agreement(config: ProbeConfig, world_model: WorldModel, fingerprint: str) -
     game = config.game.with_controls(controls.actions, controls.frame_skip)
     opening = dataclasses.replace(config.dream, horizon=_OPENING, level_starts=1.0)
 
-    def real(steps: int) -> RealFitness:
-        return RealFitness(game, config.vae, config.mdnrnn, steps, config.workers)
+    with WorkerPool(config.workers) as pool:
 
-    return agreement(
-        with_strangers(path, _STRANGERS, config.seed),
-        DreamFitness(world_model, config.dream, death_cost=0.0),
-        real(config.max_steps),
-        DreamFitness(world_model, opening, death_cost=0.0),
-        real(_OPENING),
-        dreams=config.dreams,
-        episodes=config.episodes,
-        seed=config.seed,
-    )
+        def real(steps: int) -> RealFitness:
+            return RealFitness(game, config.vae, config.mdnrnn, steps, pool)
+
+        return agreement(
+            with_strangers(path, _STRANGERS, config.seed),
+            DreamFitness(world_model, config.dream, death_cost=0.0),
+            real(config.max_steps),
+            DreamFitness(world_model, opening, death_cost=0.0),
+            real(_OPENING),
+            dreams=config.dreams,
+            episodes=config.episodes,
+            seed=config.seed,
+        )
 
 
 def describe_probe(found: Probe) -> str:

@@ -49,7 +49,8 @@ class Layer:
         return torch.baddbmm(self.bias.unsqueeze(1), features, self.weight.transpose(1, 2))
 
     def part(self, rows: slice) -> Layer:
-        return Layer(self.weight[rows], self.bias[rows])
+        # Not a view: sent to another process, it would take all of the others with it.
+        return Layer(self.weight[rows].clone(), self.bias[rows].clone())
 
     def to(self, device: torch.device) -> Layer:
         return Layer(self.weight.to(device), self.bias.to(device))

@@ -11,6 +11,10 @@ All of the level, from an archive of places that earlier episodes have reached:
 
     python -m mario_world_model.training.data_collection --policy explore --episodes 1000 --max-steps 150 \
         --output data/mario_rollouts
+
+On the nodes of the Ray cluster that this machine is part of:
+
+    python -m mario_world_model.training.data_collection --episodes 5000 --policy biased --cluster auto
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import itertools
 import json
 import shutil
 import sys
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,13 +50,13 @@ from mario_world_model.rollouts.play import play
 from mario_world_model.training.resume import settings_of
 from mario_world_model.utils.atomic import sync_folder, written_whole
 from mario_world_model.utils.environment import MarioEnv, Screen, make_env
+from mario_world_model.utils.executor import Executor, open_executor
 from mario_world_model.utils.hashes import file_sha256
 from mario_world_model.utils.lock import sole_writer
 from mario_world_model.utils.preprocessing import Action, preprocess
 from mario_world_model.utils.progress import progress
 from mario_world_model.utils.seeding import stream
 from mario_world_model.utils.tracking import config_file, save_config
-from mario_world_model.utils.workers import WorkerPool, run_tasks
 
 _SCHEMA = 1
 _ARCHIVE_STREAM = 2
@@ -70,10 +75,23 @@ class _Task:
     max_steps: int
     rom_sha1: str
     file: Path
+    marker: Path
+    """A folder that is there wherever `file` can be written to."""
     reached: Path | None = None
     """Where to put a state for every cell it comes through, if it is exploring."""
     start: bytes | None = None
     """State to begin from, where it is not the start of the level."""
+
+    @property
+    def written(self) -> bool:
+        """Whether its episode is there already."""
+        return self.file.exists()
+
+    def write(self, episode: Episode, reached: dict[Cell, bytes]) -> None:
+        """Keep the episode: whatever interrupts this, one that is there is there with its states."""
+        if self.reached:
+            write_archive(self.reached, Archive(reached), 1)
+        write_episode(self.file, episode)
 
 
 @dataclass(frozen=True)
@@ -83,6 +101,8 @@ class _Played:
     steps: int
     reached: dict[Cell, bytes]
     """A state for every cell it came through, if it was exploring."""
+    episode: Episode | None = None
+    """The episode itself, if it was played where its file could not be written."""
 
 
 def collect(config: CollectConfig) -> Path:
@@ -115,9 +135,11 @@ def _collect(config: CollectConfig) -> Path:
     first = partial.open(1 + max((episode.info.index for episode in before), default=-1))
     before = [episode for episode in before if episode.info.index < first]
     if partial.waiting:
+        marker = partial.mark()
+        game = dataclasses.replace(config.game, rom=rom)  # a node of a cluster may have none of its own
         tasks = [
             _Task(
-                game=config.game,
+                game=game,
                 view=config.screen.view(),
                 policy=choice,
                 seed=config.seed,
@@ -125,6 +147,7 @@ def _collect(config: CollectConfig) -> Path:
                 max_steps=config.max_steps,
                 rom_sha1=rom_sha1(rom),
                 file=partial.episodes / f"episode-{index:06d}{SUFFIX}",
+                marker=marker,
                 reached=partial.reached / f"episode-{index:06d}{SUFFIX}" if choice.explores else None,
             )
             for index in range(first, first + config.episodes)
@@ -136,48 +159,54 @@ def _collect(config: CollectConfig) -> Path:
 
 
 def _play(tasks: Sequence[_Task], partial: _Partial, config: CollectConfig) -> None:
-    there = sum(task.file.exists() for task in tasks)
+    there = sum(task.written for task in tasks)
     if there:
         print(f"{partial.folder}: {there} episodes are there already", file=sys.stderr)
     explores = any(task.reached for task in tasks)
-    with progress("episodes", len(tasks), "episode", done=there) as bar:
+    with (
+        open_executor(config.cluster, config.workers) as executor,
+        progress("episodes", len(tasks), "episode", done=there) as bar,
+    ):
         steps = 0
-        for played in _explore(tasks, partial, config) if explores else _play_all(tasks, config.workers):
+        for played in _explore(tasks, partial, config.seed, executor) if explores else _play_all(tasks, executor):
             steps += played.steps
             bar.update()
             bar.set_postfix(steps=steps)
 
 
-def _play_all(tasks: Sequence[_Task], workers: int) -> Iterator[_Played]:
+def _play_all(tasks: Sequence[_Task], executor: Executor) -> Iterator[_Played]:
     """Play those episodes that are not there yet, in whatever order they end."""
-    waiting = [task for task in tasks if not task.file.exists()]
-    if waiting:
-        for _, played in run_tasks(_collect_episode, waiting, workers):
-            yield played
+    for _, played in _played_and_kept([task for task in tasks if not task.written], executor):
+        yield played
 
 
-def _explore(tasks: Sequence[_Task], partial: _Partial, config: CollectConfig) -> Iterator[_Played]:
+def _played_and_kept(tasks: Sequence[_Task], executor: Executor) -> Iterator[tuple[int, _Played]]:
+    """Play episodes and keep those that their players could not."""
+    for index, played in executor.run(_collect_episode, tasks):
+        if played.episode is not None:
+            tasks[index].write(played.episode, played.reached)
+        yield index, dataclasses.replace(played, episode=None)
+
+
+def _explore(tasks: Sequence[_Task], partial: _Partial, seed: int, executor: Executor) -> Iterator[_Played]:
     """Play episodes that begin where earlier ones have been.
 
     The archive grows between batches of a fixed size, in the order of the episodes, so that the
     number of workers changes nothing.
     """
     archive, done = read_archive(partial.archive)
-    with WorkerPool(config.workers) as pool:
-        for first in range(done, len(tasks), _EXPLORING_BATCH):
-            rng = stream(config.seed, tasks[first].index, _ARCHIVE_STREAM)
-            batch = [
-                dataclasses.replace(task, start=archive.draw(rng)) for task in tasks[first : first + _EXPLORING_BATCH]
-            ]
-            played = {number: _played_before(task) for number, task in enumerate(batch) if task.file.exists()}
-            waiting = [number for number in range(len(batch)) if number not in played]
-            for index, result in pool.run(_collect_episode, [batch[number] for number in waiting]):
-                played[waiting[index]] = result
-                yield result
-            for number in range(len(batch)):
-                archive.add(played[number].reached)
-            write_archive(partial.archive, archive, first + len(batch))
-            shutil.rmtree(partial.reached)
+    for first in range(done, len(tasks), _EXPLORING_BATCH):
+        rng = stream(seed, tasks[first].index, _ARCHIVE_STREAM)
+        batch = [dataclasses.replace(task, start=archive.draw(rng)) for task in tasks[first : first + _EXPLORING_BATCH]]
+        played = {number: _played_before(task) for number, task in enumerate(batch) if task.written}
+        waiting = [number for number in range(len(batch)) if number not in played]
+        for index, result in _played_and_kept([batch[number] for number in waiting], executor):
+            played[waiting[index]] = result
+            yield result
+        for number in range(len(batch)):
+            archive.add(played[number].reached)
+        write_archive(partial.archive, archive, first + len(batch))
+        shutil.rmtree(partial.reached)
 
 
 def _played_before(task: _Task) -> _Played:
@@ -207,7 +236,8 @@ class _Partial:
 
     def __init__(self, config: CollectConfig) -> None:
         self._config = config
-        self.folder = config.output.with_name(config.output.name + ".partial")
+        # In full, because a node of a cluster may be at work in another folder.
+        self.folder = config.output.with_name(config.output.name + ".partial").absolute()
         self.episodes = self.folder / "episodes"
         self.reached = self.folder / "reached"
         self.archive = self.folder / f"archive{SUFFIX}"
@@ -238,6 +268,12 @@ class _Partial:
         with written_whole(self._note) as temporary:
             temporary.write_text(note_of(self._config, first))
         return first
+
+    def mark(self) -> Path:
+        """A folder of a name that is nowhere else: who sees it, on whatever machine, sees this folder."""
+        marker = self.folder / f"here-{uuid.uuid4().hex}"
+        marker.mkdir()
+        return marker
 
     def give_up(self) -> None:
         """Start over."""
@@ -298,7 +334,7 @@ def _environment(game: GameConfig) -> gymnasium.Env[Screen, Action]:
 
 
 def _collect_episode(task: _Task) -> _Played:
-    """Play one episode and write it. Runs in a worker process."""
+    """Play one episode and write it, or return it where its folder is out of reach. Runs in a worker process."""
     env = _environment(task.game)
     game = env.unwrapped
     assert isinstance(game, MarioEnv)
@@ -338,10 +374,11 @@ def _collect_episode(task: _Task) -> _Played:
         start="level" if task.start is None else "archive",
         sha256=content_hash(*arrays),
     )
-    if task.reached:
-        write_archive(task.reached, Archive(reached), 1)  # first: an episode that is there is there with its states
-    write_episode(task.file, check_episode(Episode(*arrays, info), str(task.file)))
-    return _Played(len(actions) - 1, reached)
+    episode = check_episode(Episode(*arrays, info), str(task.file))
+    if not task.marker.is_dir():
+        return _Played(len(episode), reached, episode)
+    task.write(episode, reached)
+    return _Played(len(episode), reached)
 
 
 def _finish(config: CollectConfig, partial: _Partial, before: list[Episode]) -> None:

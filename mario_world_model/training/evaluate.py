@@ -38,6 +38,7 @@ from mario_world_model.evaluation.watch import record_episode, show_episode
 from mario_world_model.policies.choice import EXPLORE, PolicyChoice, choose_policy, controls_of
 from mario_world_model.policies.replay import furthest_episode
 from mario_world_model.rollouts.dataset import open_dataset
+from mario_world_model.utils.executor import open_executor
 from mario_world_model.utils.progress import progress
 from mario_world_model.utils.provenance import provenance
 
@@ -68,10 +69,11 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     game = config.game.with_controls(*controls_of(choice, GameConfig()))
     find_rom(parse_env_id(game.env).mode, game.rom)
     scores = []
-    with progress(choice.name, config.episodes, "episode") as bar:
-        for score in evaluate_policy(
-            game, choice, config.episodes, config.seed, config.max_steps, config.workers, spread
-        ):
+    with (
+        open_executor(config.cluster, config.workers) as executor,
+        progress(choice.name, config.episodes, "episode") as bar,
+    ):
+        for score in evaluate_policy(game, choice, config.episodes, config.seed, config.max_steps, executor, spread):
             scores.append(score)
             bar.update()
     scores.sort(key=lambda score: score.index)

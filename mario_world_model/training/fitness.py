@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -15,13 +16,13 @@ from torch import Tensor
 from mario_world_model.checkpoints import load_world_model
 from mario_world_model.config import DreamConfig, GameConfig
 from mario_world_model.dream import Dream, dream_returns
-from mario_world_model.evaluation.episodes import score_episode
+from mario_world_model.evaluation.episodes import score_episode, with_rom
 from mario_world_model.models.agent import Agent
 from mario_world_model.models.controller import Controllers
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.policies.world_model import WorldModelPolicy
+from mario_world_model.utils.executor import Executor
 from mario_world_model.utils.memory_room import MemoryRoom
-from mario_world_model.utils.workers import run_tasks
 
 
 class Fitness(Protocol):
@@ -52,39 +53,92 @@ class DreamFitness:
 
 
 @dataclass(frozen=True)
+class DreamsInParts:
+    """A `DreamFitness` whose population is dreamt in parts, each a task of one thread.
+
+    The luck of a dream is that of its seed, in every part alike. How many dreams are computed together decides in which
+    order products of matrices are added up: `parts` is therefore a number of its own, and not that of workers or nodes,
+    which changes nothing.
+    """
+
+    vae: Path
+    mdnrnn: Path
+    config: DreamConfig
+    death_cost: float
+    parts: int
+    executor: Executor
+
+    def __call__(self, controllers: Controllers, situations: int, seed: int) -> NDArray[np.float64]:
+        here = controllers.to(torch.device("cpu"))
+        cuts = np.linspace(0, len(here.bias), min(self.parts, len(here.bias)) + 1).astype(int).tolist()
+        tasks = [
+            _Dreams(self.vae, self.mdnrnn, self.config, self.death_cost, here.part(slice(*rows)), situations, seed)
+            for rows in itertools.pairwise(cuts)
+        ]
+        returns = dict(self.executor.run(_dream, tasks))
+        return np.concatenate([returns[index] for index in range(len(tasks))])
+
+
+@dataclass(frozen=True)
+class _Dreams:
+    """Part of a population and what it dreams in."""
+
+    vae: Path
+    mdnrnn: Path
+    config: DreamConfig
+    death_cost: float
+    controllers: Controllers
+    situations: int
+    seed: int
+
+
+def _dream(task: _Dreams) -> NDArray[np.float64]:
+    """Runs in a worker process."""
+    fitness = DreamFitness(_world_model(task.vae, task.mdnrnn), task.config, task.death_cost)
+    return fitness(task.controllers, task.situations, task.seed)
+
+
+@dataclass(frozen=True)
 class RealFitness:
-    """Mean return in the real game, candidates spread over emulator processes."""
+    """Mean return in the real game, every episode of every candidate a task."""
 
     game: GameConfig
     vae: Path
     mdnrnn: Path
     max_steps: int
-    workers: int
+    executor: Executor
 
     def __call__(self, controllers: Controllers, situations: int, seed: int) -> NDArray[np.float64]:
-        returns = np.empty(len(controllers.bias))
         here = controllers.to(torch.device("cpu"))
-        tasks = [_Task(self, here.member(index), situations, seed) for index in range(len(returns))]
-        for index, result in run_tasks(_score, tasks, self.workers):
-            returns[index] = result
-        return returns
+        game, candidates = with_rom(self.game), len(here.bias)
+        tasks = [
+            _Episode(game, self.vae, self.mdnrnn, here.member(candidate), seed, index, self.max_steps)
+            for candidate in range(candidates)
+            for index in range(situations)
+        ]
+        scores = np.empty(len(tasks))
+        for number, score in self.executor.run(_score, tasks):
+            scores[number] = score
+        return np.array([float(np.mean(own)) for own in scores.reshape(candidates, situations)])
 
 
 @dataclass(frozen=True)
-class _Task:
-    fitness: RealFitness
+class _Episode:
+    """One candidate in one episode."""
+
+    game: GameConfig
+    vae: Path
+    mdnrnn: Path
     controller: Controllers
-    episodes: int
     seed: int
+    index: int
+    max_steps: int
 
 
-def _score(task: _Task) -> float:
-    fitness = task.fitness
-    policy = WorldModelPolicy(Agent(_world_model(fitness.vae, fitness.mdnrnn), task.controller))
-    scores = [
-        score_episode(fitness.game, policy, task.seed, index, fitness.max_steps).score for index in range(task.episodes)
-    ]
-    return float(np.mean(scores))
+def _score(task: _Episode) -> float:
+    """Runs in a worker process."""
+    policy = WorldModelPolicy(Agent(_world_model(task.vae, task.mdnrnn), task.controller))
+    return score_episode(task.game, policy, task.seed, task.index, task.max_steps).score
 
 
 @functools.lru_cache(maxsize=1)

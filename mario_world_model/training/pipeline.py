@@ -1,6 +1,10 @@
 """The stages in order: from nothing to a controller that plays the real game, with the evidence.
 
-mario-world-model run --preset demo --output demo
+    mario-world-model run --preset demo --output demo
+
+Many stages of the game, each in a folder of its own:
+
+    mario-world-model run --preset demo --stages all --output runs
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ from mario_world_model.config import (
     preset_config,
     to_plain,
 )
+from mario_world_model.errors import InputError
 from mario_world_model.evaluation.dream_beside_reality import compare, filmstrip, video_frames
 from mario_world_model.evaluation.summary import Summary, describe
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
@@ -195,6 +200,7 @@ class _Run:
                 sigma=self.config.sigma,
                 population_size=self.config.population_size,
                 starts_per_candidate=self.config.starts_per_candidate,
+                dream_parts=self.config.dream_parts,
                 max_minutes=preset.max_minutes * share,
                 vae=self.result.vae,
                 mdnrnn=self.parts(number).mdnrnn,
@@ -202,6 +208,7 @@ class _Run:
                 output=self.parts(number).controller,
                 game=self._play,
                 workers=self.config.workers,
+                cluster=self.config.cluster,
                 device=self.config.device,
                 resume=self.config.resume,
                 logs=self.logs,
@@ -225,6 +232,7 @@ class _Run:
             preset_config(EvaluateConfig, self.config.preset),
             game=self._play,
             workers=self.config.workers,
+            cluster=self.config.cluster,
             seed=self.config.seed + EVALUATION_SEEDS,
         )
         agent = dataclasses.replace(
@@ -254,6 +262,7 @@ class _Run:
             game=self.config.game,
             output=self.dataset,
             workers=self.config.workers,
+            cluster=self.config.cluster,
             resume=self.config.resume,
             seed=self.config.seed,
         )
@@ -373,11 +382,24 @@ def main(arguments: list[str] | None = None) -> int:
     return run_command(RunConfig, _report, "mario-world-model run", arguments)
 
 
+def finished(config: RunConfig) -> bool:
+    """Whether this very run is done and its summary is there."""
+    there = config.resume and (config.output / "summary.md").is_file()
+    return there and Journal(config.output, settings_of(config), True).finished
+
+
 def _report(config: RunConfig) -> None:
-    summary = config.output / "summary.md"
-    if config.resume and summary.is_file() and Journal(config.output, settings_of(config), True).finished:
+    if config.stages:
+        # It runs this pipeline for each of them.
+        from mario_world_model.training.sweep import sweep
+
+        failures = sweep(config)
+        print((config.output / "sweep.md").read_text().strip())
+        if failures:
+            raise InputError("; ".join(f"{failure.stage}: {failure.why}" for failure in failures))
+    elif finished(config):
         print(f"{config.output}: complete already; --no-resume starts over", file=sys.stderr)
-        print(summary.read_text().strip())
+        print((config.output / "summary.md").read_text().strip())
     else:
         print(describe_result(config, run(config)))
 

@@ -16,6 +16,7 @@ from mario_world_model.evaluation.summary import summarise
 from mario_world_model.models.world_model import Controls
 from mario_world_model.policies.choice import PolicyChoice
 from mario_world_model.policies.ppo import save_ppo
+from mario_world_model.utils.workers import WorkerPool
 
 
 @dataclass(frozen=True)
@@ -54,17 +55,16 @@ class Checks:
         kept = self.file(timesteps)
         controls = Controls(config.game.actions, config.game.frame_skip, config.view)
         save_ppo(kept, policy, controls, {"settings": to_plain(config), "timesteps": timesteps})
-        scores = list(
-            evaluate_policy(
+        with WorkerPool(config.workers) as pool:
+            scores = evaluate_policy(
                 config.game,
                 PolicyChoice(ppo=kept),
                 config.check_episodes,
                 VALIDATION_SEEDS.start,
                 config.check_max_steps,
-                config.workers,
+                pool,
             )
-        )
-        summary = summarise(sorted(scores, key=lambda score: score.index))
+            summary = summarise(sorted(scores, key=lambda score: score.index))
         check = Check(timesteps, summary.flag_rate, summary.mean_max_x, summary.mean_score)
         self.done.append(check)
         return check

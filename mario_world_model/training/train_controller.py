@@ -7,6 +7,10 @@
 Scored in the real game instead of the dream:
 
     python -m mario_world_model.training.train_controller --fitness real
+
+On the nodes of the Ray cluster that this machine is part of:
+
+    python -m mario_world_model.training.train_controller --dream-parts 8 --cluster auto
 """
 
 from __future__ import annotations
@@ -38,9 +42,10 @@ from mario_world_model.models.controller import Controllers, FeatureScaling, Lay
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.training.budget import Budget
 from mario_world_model.training.evolution import History
-from mario_world_model.training.fitness import DreamFitness, Fitness, RealFitness
+from mario_world_model.training.fitness import DreamFitness, DreamsInParts, Fitness, RealFitness
 from mario_world_model.training.resume import Run
 from mario_world_model.utils.devices import choose_device
+from mario_world_model.utils.executor import Executor, open_executor
 from mario_world_model.utils.progress import progress
 from mario_world_model.utils.seeding import stream_seed
 from mario_world_model.utils.signals import stop_between_steps
@@ -74,11 +79,13 @@ def train_controller(config: TrainControllerConfig) -> ControllerFigures:
     world_model, fingerprint = load_world_model(config.vae, config.mdnrnn)
     world_model = world_model.to(device)
     inputs = {"vae": config.vae, "mdnrnn": config.mdnrnn, "init": config.init}
-    with Run("controller", config, inputs) as run:
-        return run.finished(ControllerFigures) or _evolve(config, world_model, fingerprint, run)
+    with Run("controller", config, inputs) as run, open_executor(config.cluster, config.workers) as executor:
+        return run.finished(ControllerFigures) or _evolve(config, world_model, fingerprint, run, executor)
 
 
-def _evolve(config: TrainControllerConfig, world_model: WorldModel, fingerprint: str, run: Run) -> ControllerFigures:
+def _evolve(
+    config: TrainControllerConfig, world_model: WorldModel, fingerprint: str, run: Run, executor: Executor
+) -> ControllerFigures:
     device = world_model.device
     search = _SearchSpace(world_model, config.logit_bound, config.sees, config.units)
     start = search.begin(stream_seed(config.seed, _FIRST_STREAM))
@@ -87,7 +94,7 @@ def _evolve(config: TrainControllerConfig, world_model: WorldModel, fingerprint:
         if first.units != config.units:
             raise InputError(f"{config.init}: expected a controller of {config.units} units, found {first.units}")
         start = search.vector(first)
-    fitness, check_situations = _fitness(config, world_model)
+    fitness, check_situations = _fitness(config, world_model, executor)
     evolution = cma.CMAEvolutionStrategy(start, config.sigma, _options(config, search.size))
     at = run.restore()
     best: float = at.get("best", -np.inf)
@@ -197,13 +204,16 @@ def _seen_features(world_model: WorldModel, sees: Seen) -> Tensor:
     return torch.cat([every[:known], extra[:known], extra[network.latent_size :]])
 
 
-def _fitness(config: TrainControllerConfig, world_model: WorldModel) -> tuple[Fitness, int]:
+def _fitness(config: TrainControllerConfig, world_model: WorldModel, executor: Executor) -> tuple[Fitness, int]:
     """The fitness that a configuration asks for, and the situations that finalists meet."""
     if config.fitness == "dream":
-        return DreamFitness(world_model, config.dream, config.death_cost), _CHECK_DREAMS
+        if config.dream_parts == 1:
+            return DreamFitness(world_model, config.dream, config.death_cost), _CHECK_DREAMS
+        parts = DreamsInParts(config.vae, config.mdnrnn, config.dream, config.death_cost, config.dream_parts, executor)
+        return parts, _CHECK_DREAMS
     controls = world_model.controls
     game = config.game.with_controls(controls.actions, controls.frame_skip)
-    real = RealFitness(game, config.vae, config.mdnrnn, config.max_steps, config.workers)
+    real = RealFitness(game, config.vae, config.mdnrnn, config.max_steps, executor)
     return real, config.starts_per_candidate
 
 

@@ -107,12 +107,6 @@ class WorkerPool:
         self._workers.remove(worker)
 
 
-def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[tuple[int, Result]]:
-    """`WorkerPool.run` in a pool of its own, no larger than there are tasks."""
-    with WorkerPool(min(worker_count(workers), max(1, len(tasks)))) as pool:
-        yield from pool.run(function, tasks)
-
-
 class _LostError(Exception):
     """A worker has to be replaced; `cause` is what to raise if it comes to that too often."""
 
@@ -207,14 +201,14 @@ def _serve(connection: Connection) -> None:
             connection.send(None)
             outcome = (True, function(task))
         except Exception as error:
-            outcome = (False, _portable(error))
+            outcome = (False, portable(error))
         try:
             connection.send(outcome)
         except OSError:
             return
 
 
-def _portable(error: Exception) -> Exception:
+def portable(error: Exception) -> Exception:
     """An exception that can be sent, with what led to it."""
     error.add_note("".join(traceback.format_exception(error)))
     try:

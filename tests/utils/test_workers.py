@@ -5,13 +5,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from mario_world_model.errors import InputError
 from mario_world_model.utils import workers
-from mario_world_model.utils.workers import run_tasks, worker_count
+from mario_world_model.utils.workers import WorkerPool, worker_count
+
+Task, Result = TypeVar("Task"), TypeVar("Result")
+
+
+def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[tuple[int, Result]]:
+    with WorkerPool(workers) as pool:
+        yield from pool.run(function, tasks)
 
 
 def square(number: int) -> int:
@@ -96,7 +105,7 @@ def test_a_mistake_of_the_users_is_not_tried_again(tmp_path: Path, monkeypatch: 
 
 def test_no_worker_outlives_a_killed_parent(tmp_path: Path) -> None:
     code = (
-        "from tests.utils.test_workers import linger; from mario_world_model.utils.workers import run_tasks; "
+        "from tests.utils.test_workers import linger, run_tasks; "
         f"from pathlib import Path; list(run_tasks(linger, [Path({str(tmp_path)!r})] * 2, workers=2))"
     )
     parent = subprocess.Popen([sys.executable, "-c", code])

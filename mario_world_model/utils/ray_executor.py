@@ -1,0 +1,162 @@
+"""Tasks on the nodes of a Ray cluster. Imported only where a cluster is asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import torch
+
+import mario_world_model
+from mario_world_model.errors import InputError
+from mario_world_model.utils.parcels import pack, unpack
+from mario_world_model.utils.processes import use_one_thread
+from mario_world_model.utils.workers import ATTEMPTS, portable
+
+try:
+    import ray
+except ModuleNotFoundError as error:
+    raise InputError(
+        "--cluster: expected Ray to be installed, found none; pip install 'mario-world-model[cluster]'"
+    ) from error
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_AHEAD = 2
+"""Tasks sent for every core: one at work, one waiting beside it. Results that nobody has taken are bounded by it."""
+
+_POLL = 0.5  # seconds between looks at what the cluster has become
+
+
+class RayExecutor:
+    """Sends tasks to whatever nodes there are at the moment; those that a node takes with it are sent again."""
+
+    def __init__(self, address: str, cores: int = 1) -> None:
+        """Raises InputError when there is no cluster at `address` ("auto": the one this machine is part of)."""
+        self._cores = cores
+        _connect(address)
+        # The value tells this executor's processes from those of another: a process has room for one console.
+        environment = {"env_vars": {"MARIO_WORLD_MODEL_EXECUTOR": f"{os.getpid()}-{time.time_ns()}"}}
+        self._serve = ray.remote(_serve).options(
+            num_cpus=cores, max_retries=0, scheduling_strategy="SPREAD", runtime_env=environment
+        )
+        self._files: dict[str, Any] = {}
+        self._limit, self._looked = 1, float("-inf")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._files.clear()
+
+    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
+        """As `Executor.run` has it."""
+        waiting, losses = deque(range(len(tasks))), Counter[int]()
+        running: dict[Any, int] = {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < self._room():
+                    index = waiting.popleft()
+                    running[self._begin(function, tasks[index])] = index
+                for reference in ray.wait(list(running), num_returns=1, timeout=_POLL)[0]:
+                    index = running.pop(reference)
+                    try:
+                        result = _outcome(reference)
+                    except _LostError as loss:
+                        losses[index] += 1
+                        if losses[index] == ATTEMPTS:
+                            raise loss.cause from None
+                        print(f"{loss}; its task is run again", file=sys.stderr)
+                        waiting.appendleft(index)
+                    else:
+                        yield index, result
+        finally:
+            # Whoever broke off does not wait for what is still at work.
+            for reference in running:
+                ray.cancel(reference, force=True)
+
+    def _begin(self, function: Callable[[Any], object], task: object) -> Any:
+        parcel = pack(function, task)
+        for sha256, path in parcel.files.items():
+            if sha256 not in self._files:
+                self._files[sha256] = ray.put(path.read_bytes())
+        files = {sha256: self._files[sha256] for sha256 in parcel.files}
+        return self._serve.remote(parcel.content, files, _versions(), self._cores)
+
+    def _room(self) -> int:
+        """Tasks that may be under way: nodes come and go, so that this is asked again now and then."""
+        if time.monotonic() - self._looked > _POLL:
+            self._looked = time.monotonic()
+            self._limit = max(1, _AHEAD * (int(ray.cluster_resources().get("CPU", 0)) // self._cores))
+        return self._limit
+
+
+def smallest_node(address: str) -> int:
+    """Cores of the smallest node that offers any."""
+    _connect(address)
+    cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    return min((count for count in cores if count), default=1)
+
+
+def _connect(address: str) -> None:
+    if ray.is_initialized():
+        return
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="error")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        found = str(error).splitlines()[0]
+        raise InputError(
+            f"--cluster {address}: expected a running Ray cluster, found none ({found}); `ray start --head` begins one"
+        ) from error
+
+
+class _LostError(Exception):
+    """A task has to be run again; `cause` is what to raise if it comes to that too often."""
+
+    def __init__(self, what: str, cause: BaseException | None = None) -> None:
+        super().__init__(what)
+        self.cause = cause or InputError(f"{what}, {ATTEMPTS} times with the same task")
+
+
+def _outcome(reference: Any) -> Any:
+    """What a task returned; raises _LostError, or the task's InputError."""
+    try:
+        node, returned, result = ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        # Our own part of the task catches everything; this came before it, such as a package that is missing.
+        raise InputError(f"--cluster: a node cannot run tasks: {error.cause!r}") from error
+    except ray.exceptions.RayError as error:
+        raise _LostError(f"a node or a process of it was lost ({type(error).__name__})") from None
+    if returned:
+        return result
+    if isinstance(result, InputError):
+        raise result
+    raise _LostError(f"a task on node {node} failed with {type(result).__name__}: {result}", result)
+
+
+def _versions() -> dict[str, str]:
+    """What has to be the same everywhere for results to be the same."""
+    return {"mario-world-model": mario_world_model.__version__, "torch": torch.__version__, "numpy": np.__version__}
+
+
+def _serve(content: bytes, files: dict[str, Any], versions: dict[str, str], cores: int) -> tuple[str, bool, Any]:
+    """Run one task; returns the node, whether the task returned, and what it returned or raised. Runs on a node."""
+    node = ray.util.get_node_ip_address()
+    use_one_thread()
+    torch.set_num_threads(cores)
+    try:
+        if versions != _versions():
+            raise InputError(f"--cluster: expected {versions} on every node, found {_versions()} on {node}")
+        function, task = unpack(content, lambda sha256: bytes(ray.get(files[sha256])))
+        return node, True, function(task)
+    except Exception as error:
+        return node, False, portable(error)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mario_world_model.config import DreamConfig
+from mario_world_model.models.controller import Controllers, parameter_count
+from mario_world_model.training.fitness import DreamFitness, DreamsInParts
+from tests.world import ACTIONS, save_world, small_world
+
+
+class Backwards:
+    """An executor whose tasks end in any order but theirs."""
+
+    def run(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        for index in reversed(range(len(tasks))):
+            yield index, function(tasks[index])
+
+    def __enter__(self) -> Backwards:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def test_a_population_dreamt_in_parts_scores_as_a_whole(tmp_path: Path) -> None:
+    world = small_world()
+    save_world(tmp_path, world)
+    vectors = torch.randn(7, parameter_count(world.features, ACTIONS), generator=torch.Generator().manual_seed(5))
+    controllers = Controllers.from_vectors(vectors, world.features, ACTIONS, bound=1.0)
+    config = DreamConfig(horizon=6)
+    whole = DreamFitness(world, config, 20.0)(controllers, 4, 3)
+    for parts in (1, 3, 7, 50):
+        given = DreamsInParts(tmp_path / "v.pt", tmp_path / "m.pt", config, 20.0, parts, Backwards())
+        np.testing.assert_allclose(given(controllers, 4, 3), whole, rtol=1e-4, atol=1e-3)
