@@ -53,4 +53,7 @@ def line_of(figure: Figure) -> str:
 
 
 def scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="bench-", dir=Path.cwd())
+    """A folder on the disk that logs go to: a folder for temporary files may be memory, and data sets are large."""
+    logs = Path("logs")
+    logs.mkdir(exist_ok=True)
+    return tempfile.TemporaryDirectory(prefix="bench-", dir=logs)

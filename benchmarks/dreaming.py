@@ -15,11 +15,13 @@ from benchmarks.paired import compare
 from benchmarks.plain_dream import plain_dream
 from mario_world_model import pretrained
 from mario_world_model.checkpoints import load_agent
-from mario_world_model.config import DreamConfig, RunConfig
-from mario_world_model.dream import Dream, dream_returns
+from mario_world_model.config import DreamConfig, RunConfig, TrainControllerConfig
+from mario_world_model.dream import Dream
 from mario_world_model.models.agent import Agent
 from mario_world_model.models.controller import Controllers
 from mario_world_model.models.mixture import draw_gumbel
+from mario_world_model.models.world_model import WorldModel
+from mario_world_model.training.fitness import DreamFitness
 from mario_world_model.training.train_controller import _SearchSpace
 
 _RUN = RunConfig()
@@ -45,10 +47,12 @@ def measure_dreaming(bench: Bench) -> None:
     world, starts = agent.world_model, _RUN.starts_per_candidate
     for trained, name in ((False, "an evolution's first"), (True, "a trained agent's next")):
         candidates = population(agent, _RUN.population_size, trained)
-        dream = Dream(world, config, _RUN.population_size, starts, weighed=True)
-        both = compare(whole(dream, candidates), _one_by_one(agent, candidates, config), bench.repeats)
+        both = compare(
+            generation(world, config, candidates, starts), _one_by_one(agent, candidates, config), bench.repeats
+        )
         what = f"dreamt steps/s, one candidate at a time ({name} generation, {_RUN.population_size} × {starts})"
         figure = ratio("dream", what, both, "steps", 200.0)
+        dream = Dream(world, config, _RUN.population_size, starts, weighed=True)
         differ = f"{figure.measured}; {_differing(dream, candidates):.0%} of the dreams differ"
         bench.found(dataclasses.replace(figure, measured=differ))
 
@@ -57,29 +61,28 @@ def measure_dreaming(bench: Bench) -> None:
     bench.works.append(Work("one dream at a time", "step", *alone, both.other, formula))
 
     # No two of these begin alike, so that none are in common.
-    different = Dream(world, config, 1, DREAMS, weighed=True)
-    one = population(agent, 1, trained=True)
+    different = generation(world, config, population(agent, 1, trained=True), DREAMS)
     operations, moved = dream_step(world.mdn_rnn, world.mdn_rnn.actions, DREAMS)
 
-    def operations_of_a_dream() -> float:
-        dream_returns(different, one, seed=0)
-        return operations * (DREAMS * config.horizon)
+    def operations_of_dreams() -> float:
+        return operations * different()
 
-    share = compare(operations_of_a_dream, square_product, bench.repeats)
+    share = compare(operations_of_dreams, square_product, bench.repeats)
     measured = f"{share.ours / 1e9:.1f} of {share.other / 1e9:.1f} GFLOP/s, {DREAMS} dreams that have nothing in common"
     what = "share of the machine's matrix product"
     bench.found(Figure("dream", what, 100.0 * share.ratio, "%", 60.0, at_least=True, measured=measured))
     bench.works.append(Work("dream", "step", operations, moved, share.ours / operations, DREAM_FORMULA))
 
 
-def whole(dream: Dream, candidates: Controllers) -> Piece:
-    """A piece of work: a generation's dreams; its units are the steps that its candidates get to see."""
+def generation(world: WorldModel, config: DreamConfig, candidates: Controllers, starts: int) -> Piece:
+    """A piece of work: a generation as evolution scores it; its units are the steps that its candidates get to see."""
+    fitness = DreamFitness(world, config, TrainControllerConfig().death_cost)
 
-    def generation() -> float:
-        dream_returns(dream, candidates, seed=0)
-        return float(dream.candidates * dream.starts * dream.config.horizon)
+    def score() -> float:
+        fitness(candidates, starts, 0)
+        return float(len(candidates.bias) * starts * config.horizon)
 
-    return generation
+    return score
 
 
 @torch.no_grad()

@@ -13,11 +13,10 @@ import torch
 
 from benchmarks.bench import Bench
 from benchmarks.collection import episode_tasks
-from benchmarks.dreaming import population, shipped_agent, whole
+from benchmarks.dreaming import generation, population, shipped_agent
 from benchmarks.paired import median_rate
 from benchmarks.watched import run_watched
 from mario_world_model.config import DreamConfig, MDNRNNConfig, RunConfig
-from mario_world_model.dream import Dream
 from mario_world_model.models.controller import Controllers, parameter_count
 from mario_world_model.models.mdn_rnn import MDNRNN
 from mario_world_model.models.world_model import Starts, WorldModel
@@ -75,8 +74,7 @@ def _over_population(bench: Bench) -> Curve:
     agent, config, sizes = shipped_agent(), DreamConfig(), _some(bench, _POPULATIONS)
 
     def rate(candidates: Controllers, starts: int) -> float:
-        dream = Dream(agent.world_model, config, len(candidates.bias), starts, weighed=True)
-        return median_rate(whole(dream, candidates), bench.repeats)
+        return median_rate(generation(agent.world_model, config, candidates, starts), bench.repeats)
 
     return Curve(
         "population",
@@ -95,9 +93,8 @@ def _over_horizon(bench: Bench) -> Curve:
     agent, run = shipped_agent(), RunConfig()
 
     def rate(trained: bool, horizon: int) -> float:
-        config = DreamConfig(horizon=horizon)
-        dream = Dream(agent.world_model, config, run.population_size, _STARTS, weighed=True)
-        return median_rate(whole(dream, population(agent, run.population_size, trained)), bench.repeats)
+        config, candidates = DreamConfig(horizon=horizon), population(agent, run.population_size, trained)
+        return median_rate(generation(agent.world_model, config, candidates, _STARTS), bench.repeats)
 
     return Curve(
         "horizon",
@@ -122,7 +119,7 @@ def _over_latent_size(bench: Bench) -> Curve:
         world: WorldModel = dataclasses.replace(agent.world_model, mdn_rnn=network, starts=starts)
         vectors = torch.randn(1, parameter_count(world.features, network.actions))
         one = Controllers.from_vectors(vectors, world.features, network.actions, bound=1.0)
-        return median_rate(whole(Dream(world, DreamConfig(), 1, dreams, weighed=True), one), bench.repeats)
+        return median_rate(generation(world, DreamConfig(), one, dreams), bench.repeats)
 
     return Curve(
         "latent_size",

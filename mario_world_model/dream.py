@@ -42,6 +42,8 @@ class Dream:
 
     With `weighed`, ends are not drawn: every reward is multiplied by the chance of having lived to
     get it. The expected return is the same and takes far fewer dreams to estimate.
+
+    With `sees`, int64 (F,), the features that it gives are these alone of the Z + H.
     """
 
     def __init__(
@@ -51,8 +53,10 @@ class Dream:
         candidates: int,
         starts: int,
         weighed: bool = False,
+        sees: Tensor | None = None,
     ) -> None:
         self.weighed = weighed
+        self.sees = sees
         self.world_model = world_model
         self.config = config
         self.candidates = candidates
@@ -142,7 +146,8 @@ class Dream:
 
     def _features(self) -> Tensor:
         now = self._now()
-        return self.world_model.features_of(now.latents, now.memory.hidden)[now.which]
+        features = self.world_model.features_of(now.latents, now.memory.hidden)
+        return (features if self.sees is None else features[:, self.sees])[now.which]
 
     def _now(self) -> _Situation:
         if self._situation is None:

@@ -103,6 +103,23 @@ def test_dreams_that_are_over_take_no_more_work() -> None:
     assert not reward.any()
 
 
+@pytest.mark.parametrize("units", [0, 3])
+def test_features_that_no_candidate_looks_at_change_nothing(units: int) -> None:
+    world = small_world()
+    size = parameter_count(world.features, ACTIONS, units)
+    vectors = torch.randn(6, size, generator=torch.Generator().manual_seed(2))
+    controllers = Controllers.from_vectors(vectors, world.features, ACTIONS, 3.0, units)
+    controllers.first.weight[..., 5:] = 0.0
+    sees, narrow = controllers.narrowed()
+    assert sees.tolist() == [0, 1, 2, 3, 4]
+    assert narrow.first.weight.shape[-1] == 5
+    whole = dream_returns(Dream(world, CONFIG, 6, STARTS, weighed=True), controllers, 3, COST)
+    found = DreamFitness(world, CONFIG, COST)(controllers, STARTS, 3)
+    torch.testing.assert_close(torch.from_numpy(found).float(), whole.mean(1), rtol=1e-4, atol=1e-3)
+    controllers.first.weight[:] = 0.0
+    assert DreamFitness(world, CONFIG, COST)(controllers, STARTS, 3).shape == (6,)
+
+
 class _Little(MemoryRoom):
     """Room for five rows."""
 

@@ -121,6 +121,12 @@ class Controllers:
         outer = self._outer.part(rows)
         return Controllers(outer.weight, outer.bias, self.bound, self.inner and self.inner.part(rows))
 
+    def narrowed(self) -> tuple[Tensor, Controllers]:
+        """Which features any of them gives a weight, int64 (F',), and the same controllers of these alone."""
+        first = self.first
+        sees = first.weight.ne(0.0).flatten(0, 1).any(dim=0).nonzero().squeeze(1)
+        return sees, self.with_first(Layer(first.weight[..., sees], first.bias))
+
     def to(self, device: torch.device) -> Controllers:
         outer = self._outer.to(device)
         return Controllers(outer.weight, outer.bias, self.bound, self.inner and self.inner.to(device))

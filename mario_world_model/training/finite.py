@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from mario_world_model.errors import InputError
 
 
-def require_finite(loss: Tensor | None, parameters: Iterable[nn.Parameter], where: str) -> None:
+def require_finite(loss: Tensor | None, parameters: Iterable[nn.Parameter], where: str) -> Tensor:
     """Refuse a loss, where it is at hand, or a gradient that is not finite; `where` names stage, step and batch.
 
-    Called between the backward pass and the optimiser's step, which it prevents.
+    Called between the backward pass and the optimiser's step, which it prevents. Returns the norm of all gradients.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
@@ -22,3 +22,4 @@ def require_finite(loss: Tensor | None, parameters: Iterable[nn.Parameter], wher
             raise InputError(
                 f"{where}: expected a finite {what}, found {value.item()}; a lower --learning-rate may help"
             )
+    return norm

@@ -140,8 +140,8 @@ def _train(config: TrainMDNRNNConfig, dataset: Dataset, saved_vae: SavedVAE, run
                 optimiser.zero_grad(set_to_none=True)
                 loss.total.backward()
                 where = f"MDN-RNN: step {update}, epoch {epoch}, batch {number}"
-                require_finite(loss.total, network.parameters(), where)
-                torch.nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)
+                norm = require_finite(loss.total, network.parameters(), where)
+                torch.nn.utils.clip_grads_with_norm_(network.parameters(), config.gradient_clip, norm)
                 optimiser.step()
                 update, number = update + 1, number + 1
                 if update % _LOG_EVERY == 0:
