@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.figures import Ceilings
-from benchmarks.paired import Work, median_rate
+from benchmarks.paired import Piece, median_rate
 from mario_world_model.models.mdn_rnn import MDNRNN
 
 _SIDE = 2048
@@ -51,7 +51,7 @@ def square_product() -> float:
     return 2.0 * _SIDE**3
 
 
-def _product(rows: int, inputs: int, outputs: int) -> Work:
+def _product(rows: int, inputs: int, outputs: int) -> Piece:
     left, right, bias = torch.randn(rows, inputs), torch.randn(outputs, inputs), torch.randn(outputs)
     times = max(1, int(2e9 / (rows * inputs * outputs)))
 
@@ -63,7 +63,7 @@ def _product(rows: int, inputs: int, outputs: int) -> Work:
     return multiply
 
 
-def _copy() -> Work:
+def _copy() -> Piece:
     source, target = torch.ones(2, _COPIED // 4).unbind()
 
     def copy() -> float:

@@ -9,9 +9,8 @@ import torch
 from benchmarks.bench import Bench
 from benchmarks.ceilings import DREAMS, square_product
 from benchmarks.figures import Figure, Work, ratio
-from benchmarks.operations import DREAM_FORMULA, dream_step
-from benchmarks.paired import Work as Piece
-from benchmarks.paired import compare
+from benchmarks.operations import DREAM_FORMULA, dream_step, remembered_step
+from benchmarks.paired import Piece, compare
 from benchmarks.plain_dream import plain_dream
 from mario_world_model import pretrained
 from mario_world_model.checkpoints import load_agent
@@ -60,12 +59,16 @@ def measure_dreaming(bench: Bench) -> None:
     formula = f"{DREAM_FORMULA}, of which there is one"
     bench.works.append(Work("one dream at a time", "step", *alone, both.other, formula))
 
-    # No two of these begin alike, so that none are in common.
-    different = generation(world, config, population(agent, 1, trained=True), DREAMS)
+    # No two of these begin alike, so that none are in common until they are over.
+    one = population(agent, 1, trained=True)
     operations, moved = dream_step(world.mdn_rnn, world.mdn_rnn.actions, DREAMS)
+    dreamt = config.horizon * _differing(Dream(world, config, 1, DREAMS, weighed=True), one)
+    begun = world.starts.actions.shape[1] * remembered_step(world.mdn_rnn)
+    score = generation(world, config, one, DREAMS)
 
     def operations_of_dreams() -> float:
-        return operations * different()
+        score()
+        return DREAMS * (dreamt * operations + begun)
 
     share = compare(operations_of_dreams, square_product, bench.repeats)
     measured = f"{share.ours / 1e9:.1f} of {share.other / 1e9:.1f} GFLOP/s, {DREAMS} dreams that have nothing in common"

@@ -34,6 +34,12 @@ def dream_step(network: MDNRNN, actions: int, dreams: int) -> tuple[float, float
     return operations, _FLOAT * (2 * state + parameters(network) / dreams)
 
 
+def remembered_step(network: MDNRNN) -> float:
+    """Operations of a real step that fills the memory before a dream: the LSTM alone."""
+    inputs, outputs = product_shapes(network)[0]
+    return 2.0 * inputs * outputs
+
+
 def mdn_rnn_step(network: MDNRNN, steps: int) -> tuple[float, float]:
     """Operations and bytes of a step of a training sequence, of `steps` in a batch."""
     others = (network.mixture_head.out_features - network.config.mixtures - 2 * network.latent_size) * (

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-Work = Callable[[], float]
+Piece = Callable[[], float]
 """Does a piece of work and returns how many units (steps, images) it was."""
 
 
@@ -22,14 +22,14 @@ class Comparison:
     """Median of the ratios of neighbouring runs."""
 
 
-def rate(work: Work) -> float:
+def rate(work: Piece) -> float:
     """Units a second of one run."""
     begun = time.perf_counter()
     units = work()
     return units / (time.perf_counter() - begun)
 
 
-def compare(ours: Work, other: Work, repeats: int) -> Comparison:
+def compare(ours: Piece, other: Piece, repeats: int) -> Comparison:
     """Run both once to warm up, then `repeats` times in turn."""
     ours()
     other()
@@ -41,7 +41,7 @@ def compare(ours: Work, other: Work, repeats: int) -> Comparison:
     )
 
 
-def median_rate(work: Work, repeats: int) -> float:
+def median_rate(work: Piece, repeats: int) -> float:
     """Units a second of work that is compared with nothing."""
     work()
     return statistics.median(rate(work) for _ in range(repeats))

@@ -10,8 +10,7 @@ from torch import Tensor
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure, Work, ratio
 from benchmarks.operations import VAE_FORMULA, vae_image
-from benchmarks.paired import Work as Piece
-from benchmarks.paired import compare
+from benchmarks.paired import Piece, compare
 from mario_world_model.config import TrainVAEConfig, preset_config
 from mario_world_model.models.colour_rarity import ColourRarity
 from mario_world_model.models.vae import VAE
