@@ -568,7 +568,7 @@ class EvaluateConfig:
     training_steps: int | None = None
     """Agent steps of the real game that its training took; default: what its checkpoint says."""
     core_hours: float | None = None
-    """Hours that its training took, times the cores in use; nobody else knows."""
+    """Hours that its training took, times the cores in use; default: what is noted beside its files."""
     game: OmitArgPrefixes[PlayConfig] = field(default_factory=PlayConfig)
     episodes: int = 10
     """Episodes to play."""

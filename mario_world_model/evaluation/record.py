@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import reprlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from mario_world_model.evaluation.summary import Summary, summarise
 from mario_world_model.policies.choice import PolicyChoice
 from mario_world_model.utils.atomic import written_whole
 from mario_world_model.utils.checkpoint import load_checkpoint
+from mario_world_model.utils.cost import cost_from_plain, cost_of, hours, total
 from mario_world_model.utils.hashes import file_sha256
 
 _SCHEMA = 1
@@ -32,7 +34,7 @@ class Origin:
     training_steps: int | None = None
     """Agent steps of the real game that it took, collection included; None where nobody knows."""
     core_hours: float | None = None
-    """Hours of wall clock that its training took, times cores in use, as its user says."""
+    """Hours of wall clock that it took, collection included, times the cores in use; None where nobody knows."""
     files: dict[str, str] = dataclasses.field(default_factory=dict)
     """SHA-256 of its files, by part."""
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -87,6 +89,7 @@ def origin_of(choice: PolicyChoice, pretrained: bool = False) -> Origin:
         kind="world model",
         training_seed=settings.get("controller", {}).get("seed"),
         training_steps=memory.get("real_steps"),
+        core_hours=_core_hours([(path, known) for path, known in saved.values()]),
         files={kind: _sha256(path) for kind, (path, _) in saved.items()},
         settings=settings,
         dreamt=saved["controller"][1].get("fitness") if "controller" in saved else None,
@@ -103,7 +106,26 @@ def _origin_of_ppo(path: Path) -> Origin:
     known = load_checkpoint(file, PPO_KIND).provenance
     settings, steps = dict(known.get("settings") or {}), known.get("timesteps")
     name = f"PPO, {steps:,} steps" if isinstance(steps, int) else "PPO"
-    return Origin(name, "ppo", settings.get("seed"), steps, files={"ppo": _sha256(file)}, settings={"ppo": settings})
+    return Origin(
+        name,
+        "ppo",
+        settings.get("seed"),
+        steps,
+        _core_hours([(file, known)]),
+        files={"ppo": _sha256(file)},
+        settings={"ppo": settings},
+    )
+
+
+def _core_hours(parts: Sequence[tuple[Path, dict[str, Any]]]) -> float | None:
+    """Of all parts together, and of the data that M was trained on, if there is an M."""
+    found: list[float | None] = []
+    for path, known in parts:
+        cost = cost_from_plain(known["cost"]) if "cost" in known else cost_of(path)
+        found.append(hours(cost))
+        if "real_steps" in known:
+            found.append(None if cost is None else cost.data_core_hours)
+    return total(*found)
 
 
 def _sha256(path: Path) -> str:

@@ -13,9 +13,13 @@ _CURVES = (
     ("vae", "held_out/psnr", "V: PSNR of held-out frames, dB"),
     ("mdn_rnn", "held_out/loss", "M: loss on held-out episodes"),
     ("mdn_rnn", "held_out/death_recall", "M: recall of deaths one step ahead"),
-    ("controller", "fitness/mean", "C: mean return in the dream"),
-    ("controller", "check/mean", "C: mean return in the dream, of the distribution's mean, on other situations"),
-    ("ppo", "rollout/ep_rew_mean", "PPO: mean return of training episodes"),
+    ("controller", "train/return_mean", "C: mean return in the dream"),
+    (
+        "controller",
+        "held_out/return_mean",
+        "C: mean return in the dream, of the search's mean, on other situations",
+    ),
+    ("ppo", "train/return_mean", "PPO: mean return of training episodes"),
     ("ppo", "train/entropy_loss", "PPO: negative entropy of its choices, nats"),
 )
 

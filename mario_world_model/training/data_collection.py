@@ -19,12 +19,14 @@ On the nodes of the Ray cluster that this machine is part of:
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import itertools
 import json
 import shutil
 import sys
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -49,6 +51,7 @@ from mario_world_model.rollouts.pickle_file import write_pickle
 from mario_world_model.rollouts.play import play
 from mario_world_model.training.resume import settings_of
 from mario_world_model.utils.atomic import sync_folder, written_whole
+from mario_world_model.utils.cost import Cost, cost, cost_of_data, hours
 from mario_world_model.utils.environment import MarioEnv, Screen, make_env
 from mario_world_model.utils.executor import Executor, open_executor
 from mario_world_model.utils.hashes import file_sha256
@@ -57,10 +60,12 @@ from mario_world_model.utils.preprocessing import Action, preprocess
 from mario_world_model.utils.progress import progress
 from mario_world_model.utils.seeding import stream
 from mario_world_model.utils.tracking import config_file, save_config
+from mario_world_model.utils.workers import worker_count
 
 _SCHEMA = 1
 _ARCHIVE_STREAM = 2
 _EXPLORING_BATCH = 32  # episodes between two looks at the archive; few enough to find new places soon
+_NOTE_TIME = 10.0  # seconds between two notes of how long a collection has taken
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,9 @@ def _collect(config: CollectConfig) -> Path:
     elif not config.append and not partial.begun and _finished_before(config):
         print(f"{config.output}: complete already; --no-resume starts over", file=sys.stderr)
         return config.output
-    before = list(open_dataset(config.output).episodes) if config.append and config.output.exists() else []
+    old = open_dataset(config.output) if config.append and config.output.exists() else None
+    earlier = [] if old is None else [hours(cost_of_data(old.path, old.fingerprint))]
+    before = [] if old is None else list(old.episodes)
     first = partial.open(1 + max((episode.info.index for episode in before), default=-1))
     before = [episode for episode in before if episode.info.index < first]
     if partial.waiting:
@@ -153,8 +160,10 @@ def _collect(config: CollectConfig) -> Path:
             for index in range(first, first + config.episodes)
             if not (before and (config.output / f"episode-{index:06d}{SUFFIX}").exists())
         ]
-        _play(tasks, partial, config)
-    _finish(config, partial, before)
+        with partial.timed():
+            _play(tasks, partial, config)
+    parallel = None if config.cluster else worker_count(config.workers)
+    _finish(config, partial, before, cost(partial.seconds, parallel, *earlier))
     return config.output
 
 
@@ -170,6 +179,7 @@ def _play(tasks: Sequence[_Task], partial: _Partial, config: CollectConfig) -> N
         steps = 0
         for played in _explore(tasks, partial, config.seed, executor) if explores else _play_all(tasks, executor):
             steps += played.steps
+            partial.note_time()
             bar.update()
             bar.set_postfix(steps=steps)
 
@@ -242,6 +252,8 @@ class _Partial:
         self.reached = self.folder / "reached"
         self.archive = self.folder / f"archive{SUFFIX}"
         self._note = self.folder / "collection.json"
+        self._clock = self.folder / "seconds"
+        self._begun = self._noted = time.monotonic()
 
     @property
     def begun(self) -> bool:
@@ -274,6 +286,39 @@ class _Partial:
         marker = self.folder / f"here-{uuid.uuid4().hex}"
         marker.mkdir()
         return marker
+
+    @property
+    def seconds(self) -> float:
+        """That its episodes have taken, as noted last.
+
+        Raises InputError where the note is damaged.
+        """
+        if not self._clock.is_file():
+            return 0.0
+        try:
+            return float(self._clock.read_text())
+        except ValueError as error:
+            raise InputError(f"{self._clock}: expected seconds, found a damaged note") from error
+
+    @contextlib.contextmanager
+    def timed(self) -> Iterator[None]:
+        """While this lasts episodes are played."""
+        self._noted = time.monotonic()
+        self._begun = self._noted - self.seconds
+        try:
+            yield
+        finally:
+            self._write_time()
+
+    def note_time(self) -> None:
+        """Write down from time to time how long it has taken, for whoever goes on after a loss of power."""
+        if time.monotonic() - self._noted > _NOTE_TIME:
+            self._write_time()
+
+    def _write_time(self) -> None:
+        self._noted = time.monotonic()
+        with written_whole(self._clock) as temporary:
+            temporary.write_text(str(self._noted - self._begun))
 
     def give_up(self) -> None:
         """Start over."""
@@ -381,7 +426,7 @@ def _collect_episode(task: _Task) -> _Played:
     return _Played(len(episode), reached)
 
 
-def _finish(config: CollectConfig, partial: _Partial, before: list[Episode]) -> None:
+def _finish(config: CollectConfig, partial: _Partial, before: list[Episode], cost: Cost) -> None:
     """Turn the waiting episodes into the data set and remove their folder; wherever this breaks off it can go on."""
     output = config.output
     if partial.waiting:
@@ -399,7 +444,8 @@ def _finish(config: CollectConfig, partial: _Partial, before: list[Episode]) -> 
                 output.replace(partial.folder / "replaced")
             partial.episodes.replace(output)
             sync_folder(output.parent)
-    record = {"settings": _identity(config), "fingerprint": open_dataset(output).fingerprint}
+    fingerprint = open_dataset(output).fingerprint
+    record = {"settings": _identity(config), "fingerprint": fingerprint, "cost": dataclasses.asdict(cost)}
     save_config(output, config, finished=record)
     partial.remove()
 

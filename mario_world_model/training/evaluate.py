@@ -63,7 +63,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         known,
         name=config.name or known.name,
         training_seed=known.training_seed if config.training_seed is None else config.training_seed,
-        core_hours=config.core_hours,
+        core_hours=known.core_hours if config.core_hours is None else config.core_hours,
         training_steps=known.training_steps if config.training_steps is None else config.training_steps,
     )
     game = config.game.with_controls(*controls_of(choice, GameConfig()))

@@ -53,7 +53,7 @@ from mario_world_model.training.train_mdn_rnn import MDNRNNFigures, train_mdn_rn
 from mario_world_model.training.train_vae import VAEFigures, train_vae
 from mario_world_model.utils.atomic import written_whole
 from mario_world_model.utils.lock import sole_writer
-from mario_world_model.utils.tracking import save_config
+from mario_world_model.utils.tracking import config_file, save_config
 from mario_world_model.utils.video import write_video
 
 EVALUATION_SEEDS = TEST_SEEDS.start
@@ -223,8 +223,9 @@ class _Run:
             (chosen.mdnrnn, self.result.mdnrnn),
             (chosen.controller, self.result.controller),
         ):
-            with written_whole(target) as temporary:
-                shutil.copyfile(source, temporary)
+            for made, kept in ((source, target), (config_file(source), config_file(target))):
+                with written_whole(kept) as temporary:
+                    shutil.copyfile(made, temporary)
 
     def evaluate(self) -> tuple[Summary, Summary]:
         """The agent and a uniformly random one in the same episodes, which no stage has seen."""

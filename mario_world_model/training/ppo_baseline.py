@@ -10,7 +10,6 @@ import copy
 import dataclasses
 import functools
 import sys
-import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -80,28 +79,28 @@ def train_ppo(config: PPOConfig) -> PPOFigures:
         if finished is not None:
             return finished
         checks = Checks(config, plain)
-        model, seconds = _with_games_replaced(config, run, checks)
+        model = _with_games_replaced(config, run, checks)
         best = checks.best
         if best is not None:
             model.policy.load_state_dict(load_checkpoint(checks.file(best.timesteps), PPO_KIND).tensors)
         chosen = model.num_timesteps if best is None else best.timesteps
-        figures = PPOFigures(model.num_timesteps, _mean_score(model), chosen, seconds)
+        figures = PPOFigures(model.num_timesteps, _mean_score(model), chosen, run.seconds)
         with written_whole(archive) as temporary, temporary.open("wb") as file:
             model.save(file)
         controls = Controls(config.game.actions, config.game.frame_skip, config.view)
         origin = {"settings": to_plain(config), "timesteps": chosen, "of": figures.timesteps, "checks": checks.plain()}
         save_ppo(plain, model.policy, controls, origin)
-        run.finish(figures)
+        run.finish(figures, _parallel(config))
     return figures
 
 
-def _with_games_replaced(config: PPOConfig, run: Run, checks: Checks) -> tuple[PPO, float]:
-    """Train to the end, and the seconds it took; a lost game is begun again, and the present rollout with it."""
+def _with_games_replaced(config: PPOConfig, run: Run, checks: Checks) -> PPO:
+    """Train to the end; a lost game is begun again, and the present rollout with it."""
     for attempt in range(_ATTEMPTS):
         games = _Games(config)
         progress = _Progress(config, run, checks)
         try:
-            return _learn(config, run, games, progress), progress.seconds
+            return _learn(config, run, games, progress)
         except KeyboardInterrupt:
             if progress.state is not None:
                 run.save(progress.state)
@@ -151,7 +150,7 @@ def _learn(config: PPOConfig, run: Run, games: _Games, progress: _Progress) -> P
         progress.go_on(at)
         model.ent_coef = _entropy(config, model.num_timesteps)
     with run.tracker("ppo") as tracker:
-        model.set_logger(Logger(None, [_ToTracker(tracker)]))
+        model.set_logger(Logger(None, [_ToTracker(tracker, run)]))
         progress.tracker = tracker
         left = config.timesteps - model.num_timesteps
         model.learn(left, callback=progress, reset_num_timesteps=not at)
@@ -197,18 +196,29 @@ def _make_game(game: GameConfig, view: ViewConfig) -> ResumableGame:
     return ResumableGame(make_worker_env(game, view))
 
 
+# What our other logs have too is called as it is there.
+_TAGS = {
+    "rollout/ep_rew_mean": "train/return_mean",
+    "rollout/ep_len_mean": "train/steps_mean",
+    "time/time_elapsed": None,  # of this sitting alone; cost/seconds is of all
+    "time/total_timesteps": None,  # the step of every figure
+}
+
+
 class _ToTracker(KVWriter):
     """stable-baselines3's figures on their way into our log."""
 
-    def __init__(self, tracker: Tracker | Untracked) -> None:
-        self._tracker = tracker
+    def __init__(self, tracker: Tracker | Untracked, run: Run) -> None:
+        self._tracker, self._run = tracker, run
 
     def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
         del key_excluded
         figures = {
-            name: float(value) for name, value in key_values.items() if isinstance(value, (int, float, np.number))
+            tag: float(value)
+            for name, value in key_values.items()
+            if isinstance(value, (int, float, np.number)) and (tag := _TAGS.get(name, name)) is not None
         }
-        self._tracker.scalars(step, **figures)
+        self._tracker.scalars(step, **figures, cost__seconds=self._run.seconds)
 
     def close(self) -> None:
         """The tracker closes itself."""
@@ -253,6 +263,11 @@ def _put_back(
     np.random.set_state(("MT19937", found["luck"].astype(np.uint32), int(found["luck_at"]), 0, 0.0))  # noqa: NPY002
 
 
+def _parallel(config: PPOConfig) -> int:
+    """Games play while networks wait, and the other way round."""
+    return max(torch.get_num_threads(), config.environments)
+
+
 def _mean_score(model: PPO) -> float:
     return float(np.mean([one["r"] for one in model.ep_info_buffer or ()] or [0.0]))
 
@@ -273,7 +288,6 @@ class _Progress(BaseCallback):
         super().__init__()
         self.tracker: Tracker | Untracked | None = None
         self._checks = checks
-        self._begun = time.monotonic()
         self.state: Checkpoint | None = None
         """Where the training was before the present rollout, to go back to."""
         self._config, self._run = config, run
@@ -282,14 +296,8 @@ class _Progress(BaseCallback):
     def close(self) -> None:
         self._bar.close()
 
-    @property
-    def seconds(self) -> float:
-        """Since the run began, those before an interruption included."""
-        return time.monotonic() - self._begun
-
     def go_on(self, at: dict[str, Any]) -> None:
         """Go on from the counters of an interrupted run."""
-        self._begun = time.monotonic() - at["seconds"]
         self._checks.go_on(at["checks"])
 
     def check_the_last(self) -> None:
@@ -301,13 +309,13 @@ class _Progress(BaseCallback):
     def _check(self) -> None:
         assert isinstance(self.model, PPO)
         assert self.tracker is not None
-        found = self._checks.check(self.num_timesteps, self.model.policy)
+        found = self._checks.check(self.num_timesteps, self.model.policy, self._run.cost(_parallel(self._config)))
         self.tracker.scalars(
             self.num_timesteps,
             validation__flag_rate=found.flag_rate,
             validation__max_x=found.max_x,
             validation__score=found.score,
-            cost__seconds=self.seconds,
+            cost__seconds=self._run.seconds,
         )
 
     def _on_rollout_start(self) -> None:
@@ -321,7 +329,7 @@ class _Progress(BaseCallback):
         assert isinstance(monitor.venv, SubprocVecEnv)
         # A copy: weights change before the next one, and a signal may come in between.
         counters, arrays = _taken_apart(model, monitor.venv, monitor)
-        counters |= {"seconds": self.seconds, "checks": self._checks.plain()}
+        counters |= {"checks": self._checks.plain()}
         self.state = copy.deepcopy(self._run.state(self.num_timesteps, counters, arrays))
         if self._run.due:
             self._run.save(self.state)

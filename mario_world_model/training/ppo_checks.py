@@ -16,6 +16,9 @@ from mario_world_model.evaluation.summary import summarise
 from mario_world_model.models.world_model import Controls
 from mario_world_model.policies.choice import PolicyChoice
 from mario_world_model.policies.ppo import save_ppo
+from mario_world_model.utils.cost import Cost
+from mario_world_model.utils.hashes import file_sha256
+from mario_world_model.utils.tracking import save_config
 from mario_world_model.utils.workers import WorkerPool
 
 
@@ -49,12 +52,13 @@ class Checks:
         last = self.done[-1].timesteps if self.done else 0
         return every > 0 and timesteps // every > last // every
 
-    def check(self, timesteps: int, policy: ActorCriticPolicy) -> Check:
-        """Keep the agent of now as <output>.<steps>.pt and see how it plays, in processes of their own."""
+    def check(self, timesteps: int, policy: ActorCriticPolicy, cost: Cost) -> Check:
+        """Keep the agent of now as <output>.<steps>.pt, note its cost beside it, and see how it plays."""
         config = self._config
         kept = self.file(timesteps)
         controls = Controls(config.game.actions, config.game.frame_skip, config.view)
         save_ppo(kept, policy, controls, {"settings": to_plain(config), "timesteps": timesteps})
+        save_config(kept, config, finished={"sha256": file_sha256(kept), "cost": to_plain(cost)})
         with WorkerPool(config.workers) as pool:
             scores = evaluate_policy(
                 config.game,

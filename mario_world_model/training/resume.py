@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from mario_world_model.errors import InputError
 from mario_world_model.training.ranks import ALONE, Ranks
 from mario_world_model.utils.checkpoint import Checkpoint, fill_weights, load_checkpoint, save_checkpoint
+from mario_world_model.utils.cost import Cost, cost, cost_of, hours
 from mario_world_model.utils.hashes import file_sha256
 from mario_world_model.utils.lock import sole_writer
 from mario_world_model.utils.signals import stop_asked
@@ -74,7 +75,7 @@ class Run:
         self._saved: Checkpoint | None = None
         self._figures: dict[str, Any] | None = None
         self._tracker: Tracker | None = None
-        self._last_save = time.monotonic()
+        self._last_save = self._begun = time.monotonic()
 
     def __enter__(self) -> Run:
         self._lock.__enter__()
@@ -82,6 +83,7 @@ class Run:
             if self._ranks.first and self._config.resume and self.file.is_file():
                 self._saved = load_checkpoint(self.file, self._kind)
                 self._refuse_others(self._saved.config)
+                self._begun -= _seconds(self._saved.config, self.file)
             elif self._ranks.first and self._config.resume:
                 self._figures = self._finished_before()
             self._saved, self._figures = self._ranks.told((self._saved, self._figures))
@@ -153,6 +155,11 @@ class Run:
             raise stop
 
     @property
+    def seconds(self) -> float:
+        """Since the run began, those before an interruption included."""
+        return time.monotonic() - self._begun
+
+    @property
     def due(self) -> bool:
         """Whether it is time to save."""
         return time.monotonic() - self._last_save >= self._config.save_every
@@ -169,6 +176,7 @@ class Run:
             "inputs": self._inputs,
             "step": step,
             "ranks": self._ranks.count,
+            "seconds": self.seconds,
             "log": "" if self._tracker is None else str(self._tracker.folder),
             "counters": counters,
         }
@@ -183,8 +191,14 @@ class Run:
         """Have `restore` go on from a state of this run."""
         self._saved = state
 
-    def finish(self, figures: object) -> None:
-        """The output is written: note the figures, and forget the state."""
+    def finish(
+        self, figures: object, parallel: int | None, init: Path | None = None, data: float | None = None
+    ) -> None:
+        """The output is written: note the figures and what they took, and forget the state.
+
+        `parallel` are the threads or processes that it worked with, None where nobody counts them, `init` is what it
+        began from, `data` the core-hours of the episodes that it was trained on.
+        """
         assert dataclasses.is_dataclass(figures)
         assert not isinstance(figures, type)
         if not self._ranks.first:
@@ -194,9 +208,15 @@ class Run:
             "settings": self._settings,
             "inputs": self._inputs,
             "sha256": file_sha256(self._config.output),
+            "cost": dataclasses.asdict(self.cost(parallel, init, data)),
         }
         save_config(self._config.output, self._config, finished=record)
         self.file.unlink(missing_ok=True)
+
+    def cost(self, parallel: int | None, init: Path | None = None, data: float | None = None) -> Cost:
+        """What the run has taken so far; arguments as for `finish`."""
+        earlier = [] if init is None else [hours(cost_of(init))]
+        return cost(self.seconds, parallel, *earlier, data=data, ranks=self._ranks.count)
 
     @property
     def _kind(self) -> str:
@@ -238,6 +258,14 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             pass  # there is no record of one
         return None
+
+
+def _seconds(state: dict[str, Any], file: Path) -> float:
+    """What an interrupted run has taken; older states have it among their counters alone."""
+    seconds = state.get("seconds", state["counters"].get("seconds"))
+    if not isinstance(seconds, float):
+        raise damaged(file)
+    return seconds
 
 
 def resume_file(output: Path) -> Path:

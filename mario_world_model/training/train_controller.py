@@ -49,6 +49,7 @@ from mario_world_model.utils.executor import Executor, open_executor
 from mario_world_model.utils.progress import progress
 from mario_world_model.utils.seeding import stream_seed
 from mario_world_model.utils.signals import stop_between_steps
+from mario_world_model.utils.workers import worker_count
 
 Seen = Literal["zh", "z", "landmarks"]
 
@@ -121,15 +122,16 @@ def _evolve(
             bar.update()
             tracker.scalars(
                 generation,
-                fitness__mean=returns.mean(),
-                fitness__best=returns.max(),
-                fitness__worst=returns.min(),
-                sigma=evolution.sigma,
+                train__return_mean=returns.mean(),
+                train__return_best=returns.max(),
+                train__return_worst=returns.min(),
+                train__sigma=evolution.sigma,
+                cost__seconds=run.seconds,
             )
             if generation % _CHECK_EVERY == 0 or budget.progress(generation) >= 1.0:
                 finalists = search.controllers([evolution.mean, candidates[int(returns.argmax())]])
                 checked = fitness(finalists, check_situations, stream_seed(config.seed, _CHECK_STREAM))
-                tracker.scalars(generation, check__mean=checked[0], check__best=checked[1])
+                tracker.scalars(generation, held_out__return_mean=checked[0], held_out__return_best=checked[1])
                 if checked.max() > best:
                     best = float(checked.max())
                     chosen = finalists.member(int(checked.argmax()))
@@ -142,8 +144,16 @@ def _evolve(
         path_file(config.output), search.controllers(_thin(path)), world_model, fingerprint, {"generations": generation}
     )
     figures = ControllerFigures(best, generation)
-    run.finish(figures)
+    run.finish(figures, _parallel(config), config.init)
     return figures
+
+
+def _parallel(config: TrainControllerConfig) -> int | None:
+    """Threads or processes at work; on a cluster nobody counts them."""
+    if config.cluster:
+        return None
+    apart = config.fitness == "real" or config.dream_parts > 1
+    return max(torch.get_num_threads(), worker_count(config.workers) if apart else 1)
 
 
 def path_file(controller: Path) -> Path:

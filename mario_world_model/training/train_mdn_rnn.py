@@ -46,6 +46,7 @@ from mario_world_model.training.finite import require_finite
 from mario_world_model.training.mdn_rnn_loss import MDNRNNLoss, mdn_rnn_loss
 from mario_world_model.training.ranks import Ranks, first_of_all, join_ranks
 from mario_world_model.training.resume import Run
+from mario_world_model.utils.cost import cost_of_data, hours
 from mario_world_model.utils.devices import choose_device
 from mario_world_model.utils.progress import percent_progress
 from mario_world_model.utils.seeding import stream, stream_seed, torch_stream
@@ -125,7 +126,7 @@ def _train(config: TrainMDNRNNConfig, dataset: Dataset, saved_vae: SavedVAE, run
         if at:
             after = at["after"]
         else:
-            tracker.scalars(0, **before)
+            tracker.scalars(0, **before, cost__seconds=run.seconds)
         for epoch in range(first_epoch, config.epochs):
             rng = stream(config.seed, _BATCH_STREAM, epoch)
             for cut in batches_of_epoch(seen, config.sequence_length, config.batch_size, rng, skip=number):
@@ -152,6 +153,7 @@ def _train(config: TrainMDNRNNConfig, dataset: Dataset, saved_vae: SavedVAE, run
                         train__reward=loss.reward.item(),
                         train__ending=loss.ending.item(),
                         train__open_loop=loss.open_loop.item(),
+                        cost__seconds=run.seconds,
                     )
                     bar.n = round(100 * budget.progress(update))
                     bar.set_postfix(
@@ -162,7 +164,8 @@ def _train(config: TrainMDNRNNConfig, dataset: Dataset, saved_vae: SavedVAE, run
                 if budget.progress(update) * _CHECKS >= check + 1:
                     check = int(budget.progress(update) * _CHECKS)
                     after = _held_out(network, unseen, config, importance)
-                    tracker.scalars(update, **after, **_foresight(world_model, others, config.seed))
+                    foreseen = _foresight(world_model, others, config.seed)
+                    tracker.scalars(update, **after, **foreseen, cost__seconds=run.seconds)
                     tracker.picture(update, "dream beside reality", _picture(world_model, dataset, held_out))
                 counters = {"update": update, "epoch": epoch, "batch": number, "check": check}
                 run.reached(update, {**counters, "seconds": budget.spent, "before": before, "after": after})
@@ -184,7 +187,8 @@ def _train(config: TrainMDNRNNConfig, dataset: Dataset, saved_vae: SavedVAE, run
     }
     if ranks.first:
         save_mdn_rnn(config.output, world_model, saved_vae.fingerprint, provenance)
-    run.finish(figures)
+    collected = hours(cost_of_data(dataset.path, dataset.fingerprint))
+    run.finish(figures, torch.get_num_threads(), config.init, data=collected)
     return figures
 
 

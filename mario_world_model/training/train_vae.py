@@ -96,7 +96,7 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
             loss_before = at["loss_before"]
         else:
             loss_before, psnr, errors = _held_out(vae, unseen, rarity, config)
-            tracker.scalars(0, held_out__loss=loss_before, held_out__psnr=psnr, **errors)
+            tracker.scalars(0, held_out__loss=loss_before, held_out__psnr=psnr, cost__seconds=run.seconds, **errors)
         for epoch in range(first_epoch, config.epochs):
             rng = stream(config.seed, _BATCH_STREAM, epoch)
             for batch in pool.batches(config.batch_size, rng, skip=number):
@@ -118,6 +118,7 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
                         train__psnr=loss.psnr().item(),
                         train__kl=loss.kl.item(),
                         train__frames=update * config.batch_size,
+                        cost__seconds=run.seconds,
                         **_landmark_errors("train", loss.landmarks),
                     )
                     bar.n = round(100 * budget.progress(update))
@@ -130,7 +131,7 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
                 run.reached(update, {**counters, "seconds": budget.spent, "loss_before": loss_before})
             number = 0
             loss_after, psnr, errors = _held_out(vae, unseen, rarity, config)
-            tracker.scalars(update, held_out__loss=loss_after, held_out__psnr=psnr, **errors)
+            tracker.scalars(update, held_out__loss=loss_after, held_out__psnr=psnr, cost__seconds=run.seconds, **errors)
             tracker.picture(update, "reconstructions", _picture(vae, unseen.frames))
             if budget.progress(update) >= 1.0:
                 break
@@ -143,7 +144,7 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
     }
     if ranks.first:
         save_vae(config.output, vae, dataset.controls, provenance)
-    run.finish(figures)
+    run.finish(figures, torch.get_num_threads(), config.init)
     return figures
 
 

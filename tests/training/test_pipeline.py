@@ -28,6 +28,12 @@ def test_a_run_ends_with_a_summary_and_two_videos(tmp_path: Path, capsys: pytest
     summary = json.loads((output / "summary.json").read_text())
     assert len(summary["rounds"]) == 2
     assert summary["rounds"][1]["episodes"] == summary["rounds"][0]["episodes"] + 2
+    # V and the best round's M and C, what these were begun from, and the collection of all that M was trained on.
+    parts = [json.loads((output / f"{name}_mario.pt.json").read_text()) for name in ("vae", "mdn_rnn", "controller")]
+    costs = [part["finished"]["cost"] for part in parts]
+    hours = sum(cost["core_hours"] for cost in costs) + costs[1]["data_core_hours"]
+    assert json.loads((output / "agent.json").read_text())["agent"]["core_hours"] == pytest.approx(hours)
+    assert hours * 3600 > sum(cost["seconds"] for cost in costs)
     best = max(summary["rounds"], key=lambda one: one["real_score"])
     assert summary["rounds"][summary["best_round"]] == best
     for agent in ("agent", "random"):

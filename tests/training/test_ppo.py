@@ -15,6 +15,8 @@ import pytest
 import torch
 
 from mario_world_model.config import GameConfig, ViewConfig
+from mario_world_model.evaluation.record import origin_of
+from mario_world_model.policies.choice import PolicyChoice
 from mario_world_model.policies.ppo import PPO_KIND, load_ppo
 from mario_world_model.utils.checkpoint import load_checkpoint
 from mario_world_model.utils.environment import make_env
@@ -58,6 +60,12 @@ def test_a_lost_game_is_replaced_and_both_files_hold_the_same_agent(tmp_path: Pa
     assert [(row["step"], row["validation/max_x"]) for row in checked] == [
         (one["timesteps"], one["max_x"]) for one in checks
     ]
+
+    # Beside each of them, what it cost.
+    spent = [
+        origin_of(PolicyChoice(ppo=tmp_path / "sound" / name)).core_hours for name in ("p.128.pt", "p.256.pt", "p")
+    ]
+    assert 0.0 < spent[0] < spent[1] < spent[2]
 
     plain, archive = load_ppo(tmp_path / "sound/p"), load_ppo(tmp_path / "sound/p.zip", trust=True)
     assert plain.controls == archive.controls
