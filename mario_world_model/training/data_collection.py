@@ -116,11 +116,11 @@ def collect(config: CollectConfig) -> Path:
     Goes on where an interrupted collection stopped: at most the unfinished episode of every worker is
     played again.
     """
-    with sole_writer(config.output):
-        return _collect(config)
+    with sole_writer(config.output), open_executor(config.cluster, config.workers) as executor:
+        return _collect(config, executor)
 
 
-def _collect(config: CollectConfig) -> Path:
+def _collect(config: CollectConfig, executor: Executor) -> Path:
     choice = choose_policy(config.policy, config.vae, config.mdnrnn, config.trust)
     played_with = controls_of(choice, config.game)
     if played_with != (config.game.actions, config.game.frame_skip):
@@ -161,23 +161,20 @@ def _collect(config: CollectConfig) -> Path:
             if not (before and (config.output / f"episode-{index:06d}{SUFFIX}").exists())
         ]
         with partial.timed():
-            _play(tasks, partial, config)
+            _play(tasks, partial, config.seed, executor)
     parallel = None if config.cluster else worker_count(config.workers)
     _finish(config, partial, before, cost(partial.seconds, parallel, *earlier))
     return config.output
 
 
-def _play(tasks: Sequence[_Task], partial: _Partial, config: CollectConfig) -> None:
+def _play(tasks: Sequence[_Task], partial: _Partial, seed: int, executor: Executor) -> None:
     there = sum(task.written for task in tasks)
     if there:
         print(f"{partial.folder}: {there} episodes are there already", file=sys.stderr)
     explores = any(task.reached for task in tasks)
-    with (
-        open_executor(config.cluster, config.workers) as executor,
-        progress("episodes", len(tasks), "episode", done=there) as bar,
-    ):
+    with progress("episodes", len(tasks), "episode", done=there) as bar:
         steps = 0
-        for played in _explore(tasks, partial, config.seed, executor) if explores else _play_all(tasks, executor):
+        for played in _explore(tasks, partial, seed, executor) if explores else _play_all(tasks, executor):
             steps += played.steps
             partial.note_time()
             bar.update()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
 from collections import Counter, deque
@@ -33,6 +34,7 @@ _AHEAD = 2
 """Tasks sent for every core: one at work, one waiting beside it. Results that nobody has taken are bounded by it."""
 
 _POLL = 0.5  # seconds between looks at what the cluster has become
+_PATIENCE = 10.0  # seconds in which the head has to answer
 
 
 class RayExecutor:
@@ -110,6 +112,13 @@ def smallest_node(address: str) -> int:
 def _connect(address: str) -> None:
     if ray.is_initialized():
         return
+    host, _, port = address.rpartition(":")
+    if "/" not in host and port.isdigit():
+        try:
+            # Ray itself goes on asking for many minutes.
+            socket.create_connection((host, int(port)), _PATIENCE).close()
+        except OSError as error:
+            raise InputError(f"--cluster {address}: expected a Ray cluster, found nobody there ({error})") from error
     try:
         ray.init(address=address, log_to_driver=False, logging_level="error")
     except (ConnectionError, RuntimeError, ValueError) as error:

@@ -41,7 +41,7 @@ def command(folder: Path, stage: str, output: str, *flags: str, ranks: bool) -> 
     return [
         *(RANKS if ranks else [sys.executable, "-m"]),
         f"mario_world_model.training.{stage}",
-        *("--preset", "debug", "--device", "cpu", "--logs", str(folder / output), "--output", str(folder / output)),
+        *("--preset", "debug", "--device", "cpu", "--logs", str(folder / "logs"), "--output", str(folder / output)),
         *(*inputs, *flags),
     ]
 
