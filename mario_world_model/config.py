@@ -262,6 +262,8 @@ class TrainVAEConfig:
     """auto: CUDA, else Apple MPS, else CPU."""
     logs: Path = Path("logs")
     """Folder for TensorBoard and JSON lines."""
+    wandb: bool = False
+    """Send the scalars to Weights & Biases too (`pip install wandb`); WANDB_MODE=offline needs no network."""
     save_every: float = 60.0
     """Seconds between saves of what an interrupted run goes on from; Ctrl-C and SIGTERM save as well."""
     resume: bool = True
@@ -342,6 +344,8 @@ class TrainMDNRNNConfig:
     """auto: CUDA, else Apple MPS, else CPU."""
     logs: Path = Path("logs")
     """Folder for TensorBoard and JSON lines."""
+    wandb: bool = False
+    """Send the scalars to Weights & Biases too (`pip install wandb`); WANDB_MODE=offline needs no network."""
     save_every: float = 60.0
     """Seconds between saves of what an interrupted run goes on from; Ctrl-C and SIGTERM save as well."""
     resume: bool = True
@@ -433,6 +437,8 @@ class TrainControllerConfig:
     """auto: CUDA, else Apple MPS, else CPU."""
     logs: Path = Path("logs")
     """Folder for TensorBoard and JSON lines."""
+    wandb: bool = False
+    """Send the scalars to Weights & Biases too (`pip install wandb`); WANDB_MODE=offline needs no network."""
     save_every: float = 60.0
     """Seconds between saves of what an interrupted run goes on from; Ctrl-C and SIGTERM save as well."""
     resume: bool = True
@@ -505,6 +511,8 @@ class PPOConfig:
     """auto: CUDA, else CPU."""
     logs: Path = Path("logs")
     """Folder for TensorBoard."""
+    wandb: bool = False
+    """Send the scalars to Weights & Biases too (`pip install wandb`); WANDB_MODE=offline needs no network."""
     save_every: float = 60.0
     """Seconds between saves of what an interrupted run goes on from; Ctrl-C and SIGTERM save as well."""
     resume: bool = True
@@ -809,6 +817,8 @@ class RunConfig:
     """Set of defaults to start from."""
     output: Path = Path("run")
     """Folder for the data set, the checkpoints, the logs, the videos and the summary."""
+    wandb: bool = False
+    """Send the scalars to Weights & Biases too (`pip install wandb`); WANDB_MODE=offline needs no network."""
     game: OmitArgPrefixes[GameConfig] = field(default_factory=GameConfig)
     stages: str = ""
     """Stages to run instead of --env, each into a folder below --output: all, or a list such as 1-1,1-2. With --cluster

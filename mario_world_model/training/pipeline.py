@@ -55,6 +55,7 @@ from mario_world_model.utils.atomic import written_whole
 from mario_world_model.utils.lock import sole_writer
 from mario_world_model.utils.tracking import config_file, save_config
 from mario_world_model.utils.video import write_video
+from mario_world_model.utils.weights_and_biases import require_wandb
 
 EVALUATION_SEEDS = TEST_SEEDS.start
 """Added to the seed of a run: evaluation plays no episode that a stage has seen."""
@@ -164,6 +165,7 @@ class _Run:
                 device=self.config.device,
                 resume=self.config.resume,
                 logs=self.logs,
+                wandb=self.config.wandb,
                 seed=self.config.seed,
             )
         )
@@ -184,6 +186,7 @@ class _Run:
                 device=self.config.device,
                 resume=self.config.resume,
                 logs=self.logs,
+                wandb=self.config.wandb,
                 seed=self.config.seed + number,
             )
         )
@@ -212,6 +215,7 @@ class _Run:
                 device=self.config.device,
                 resume=self.config.resume,
                 logs=self.logs,
+                wandb=self.config.wandb,
                 seed=self.config.seed + number,
             )
         )
@@ -276,6 +280,8 @@ def run(config: RunConfig) -> Result:
     data set; evaluation then plays episodes that nothing was chosen by. Other settings in the folder of a
     finished run replace what it made.
     """
+    if config.wandb:
+        require_wandb()  # before a collection of hours
     with sole_writer(config.output / "run"):
         return _run(config, Journal(config.output, settings_of(config), config.resume))
 

@@ -29,12 +29,13 @@ from mario_world_model.utils.hashes import file_sha256
 from mario_world_model.utils.lock import sole_writer
 from mario_world_model.utils.signals import stop_asked
 from mario_world_model.utils.tracking import Tracker, Untracked, config_file, save_config
+from mario_world_model.utils.weights_and_biases import require_wandb
 
 Part = nn.Module | torch.optim.Optimizer | torch.Generator
 Figures = TypeVar("Figures")
 
 # What these are changes nothing that a run makes.
-_IRRELEVANT = {"preset", "workers", "cluster", "stages", "resume", "save_every", "skip_damaged", "trust"}
+_IRRELEVANT = {"preset", "workers", "cluster", "stages", "resume", "save_every", "skip_damaged", "trust", "wandb"}
 
 
 class StageConfig(Protocol):
@@ -44,6 +45,8 @@ class StageConfig(Protocol):
     def output(self) -> Path: ...
     @property
     def logs(self) -> Path: ...
+    @property
+    def wandb(self) -> bool: ...
     @property
     def resume(self) -> bool: ...
     @property
@@ -78,6 +81,8 @@ class Run:
         self._last_save = self._begun = time.monotonic()
 
     def __enter__(self) -> Run:
+        if self._config.wandb:
+            require_wandb()
         self._lock.__enter__()
         try:
             if self._ranks.first and self._config.resume and self.file.is_file():
@@ -143,7 +148,7 @@ class Run:
         if not self._ranks.first:
             return Untracked()
         earlier = None if self._saved is None else (Path(self._saved.config["log"]), int(self._saved.config["step"]))
-        self._tracker = Tracker(self._config.logs, stage, self._config, earlier)
+        self._tracker = Tracker(self._config.logs, stage, self._config, earlier, self._config.wandb)
         return self._tracker
 
     def reached(self, step: int, counters: dict[str, Any], arrays: Mapping[str, Tensor] | None = None) -> None:

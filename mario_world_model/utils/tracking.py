@@ -1,4 +1,4 @@
-"""Scalars and pictures of a run: TensorBoard and the same scalars as JSON lines."""
+"""Scalars and pictures of a run: TensorBoard, the same scalars as JSON lines, and for who asks Weights & Biases."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from mario_world_model.config import to_plain
 from mario_world_model.errors import InputError
 from mario_world_model.utils.atomic import written_whole
+from mario_world_model.utils.weights_and_biases import Mirror
 
 _SCHEMA = 1
 
@@ -26,15 +27,24 @@ class Tracker:
     """Log of one stage, in logs/<stage>/<date-time>/.
 
     With `earlier`, the folder of an interrupted run and the step at which its state was saved, that log goes
-    on, and what it says of later steps is dropped: they come again.
+    on, and what it says of later steps is dropped: they come again. A log that is `mirrored` goes to Weights & Biases
+    too, its pictures left out.
     """
 
-    def __init__(self, logs: Path, stage: str, config: object, earlier: tuple[Path, int] | None = None) -> None:
+    def __init__(
+        self,
+        logs: Path,
+        stage: str,
+        config: object,
+        earlier: tuple[Path, int] | None = None,
+        mirrored: bool = False,
+    ) -> None:
         step = 0
         if earlier is not None and earlier[0].is_dir():
             self.folder, step = earlier
         else:
             self.folder = _new_folder(logs / stage)
+        self._mirror = Mirror(self.folder, stage, config) if mirrored else None
         self._hook, threading.excepthook = threading.excepthook, self._unless_reported
         with self._one_line_faults():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -51,6 +61,8 @@ class Tracker:
                 self._writer.add_scalar(name, value, step)
             self._lines.write(json.dumps({"step": step, "time": round(time.time(), 3), **named}) + "\n")
             self._lines.flush()
+        if self._mirror is not None:
+            self._mirror.scalars(step, named)
 
     def picture(self, step: int, name: str, picture: NDArray[np.uint8]) -> None:
         """Record an image, uint8 (H, W, 3)."""
@@ -64,6 +76,8 @@ class Tracker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         threading.excepthook = self._hook
+        if self._mirror is not None:
+            self._mirror.close(failed=kind is not None)
         try:
             with self._one_line_faults(), contextlib.closing(self._writer), contextlib.closing(self._lines):
                 pass
