@@ -53,7 +53,8 @@ def _blocks(agents: Sequence[AgentResult], logs: Sequence[Log]) -> Iterator[Bloc
     if rows:
         yield Table(
             "cost",
-            "What training took; core-hours are hours of wall clock times the cores that were in use",
+            "What training took; core-hours are hours of wall clock times the cores that were in use, for all that an "
+            "agent came from, collection included; rounds that were not chosen are left out",
             ("agent", "real steps", "real frames", "core-hours", "training seeds"),
             rows,
         )
@@ -93,6 +94,6 @@ def _cost(agent: AgentResult) -> list[str]:
         agent.name,
         "unknown" if steps is None else f"{steps:,}",
         "unknown" if frames is None else f"{frames:,}",
-        "unknown" if hours is None else f"{hours:.1f}",
+        "unknown" if hours is None else f"{hours:.2f}",
         ", ".join("unknown" if (seed := one.agent.training_seed) is None else str(seed) for one in agent.records),
     ]

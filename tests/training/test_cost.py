@@ -16,7 +16,7 @@ from mario_world_model.utils.cost import Cost, cost, cost_from_plain, cost_of, t
 from mario_world_model.utils.provenance import cores
 from tests.rollouts.episodes import made_up_episode
 
-LINE = "train-vae --preset debug --device cpu --batch-size 4 --dataset d.pkl"
+LINE = "train-vae --preset debug --device cpu --dataset d.pkl"
 
 
 def test_core_hours_are_wall_clock_times_cores_in_use() -> None:
