@@ -53,7 +53,7 @@ STAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "run": (
         "run --preset debug --device cpu --workers 2 --output run",
-        ("run/vae_mario.pt", "run/mdn_rnn_mario.pt", "run/controller_mario.pt", "run/rollouts", "run/agent.json"),
+        ("run/vae_mario.pt", "run/mdn_rnn_mario.pt", "run/controller_mario.pt", "run/rollouts"),
     ),
 }
 
