@@ -76,7 +76,7 @@ def evolution(folder: Path, name: str, **changes: Any) -> tuple[torch.Tensor, li
     (log,) = (folder / name).rglob("scalars.jsonl")
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     return torch.cat([path[key].flatten() for key in sorted(path)]), [
-        {key: value for key, value in line.items() if key != "time"} for line in lines
+        {key: value for key, value in line.items() if key not in ("time", "cost/seconds")} for line in lines
     ]
 
 
