@@ -53,9 +53,9 @@ class Measured:
     ray_rate: float
     """The same on as many local nodes of one core."""
     generation_seconds: float
-    """96 candidates in 16 dreams each and in 6 parts, by one process of the pool."""
+    """96 candidates in 16 dreams each and in 6 parts, in the pool, on all cores."""
     generation_overhead: float
-    """What the same takes longer on a Ray node of one core, a share."""
+    """What the same takes longer on as many local nodes, a share."""
     start_seconds: float
     """Until a node has returned its first, empty task."""
     farm_seconds: float
@@ -74,9 +74,9 @@ def measure(episodes: int, generations: int) -> Measured:
         with _Nodes(cores):
             start = _start_seconds()
             away = _Collected.of(Path(folder) / "ray", episodes, cluster="auto")
+            at_home, on_ray = _generations(generations, cores)
     farm = Farm(cores, start, storage=float("inf"))  # writing is part of what an episode was seen to take
     simulated = makespan(farm, [Work(1.0 / one.rate, one.bytes)] * episodes)
-    at_home, on_ray = _generations(generations)
     return Measured(
         cores=cores,
         episode_seconds=1.0 / one.rate,
@@ -146,8 +146,8 @@ def _start_seconds() -> float:
     return time.monotonic() - begun
 
 
-def _generations(count: int) -> tuple[float, float]:
-    """Seconds of a generation in a process of the pool and on a Ray node of one core: medians of `count`, in turn."""
+def _generations(count: int, cores: int) -> tuple[float, float]:
+    """Seconds of a generation in the process pool and on as many local nodes: medians of `count`, in turn."""
     world_model, _ = load_world_model(pretrained.VAE, pretrained.MDN_RNN)
     actions, luck = 7, torch.Generator().manual_seed(0)
     vectors = 0.05 * torch.randn(96, parameter_count(world_model.features, actions), generator=luck)
@@ -156,7 +156,7 @@ def _generations(count: int) -> tuple[float, float]:
     def dreams(executor: Executor) -> Fitness:
         return DreamsInParts(pretrained.VAE, pretrained.MDN_RNN, DreamConfig(), 200.0, _PARTS, executor)
 
-    with _Nodes(1), open_executor("auto", 0) as cluster, open_executor(None, 1) as pool:
+    with open_executor("auto", 0) as cluster, open_executor(None, cores) as pool:
         home, away = dreams(pool), dreams(cluster)
         pairs = [(_seconds(home, controllers), _seconds(away, controllers)) for _ in range(count + 1)][1:]
     return statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
@@ -196,8 +196,8 @@ def describe(found: Measured, stage: Work | None) -> str:
         f"{found.episode_bytes / 1e6:.1f} MB;",
         f"- {found.cores} workers of the process pool collect {found.pool_rate:.1f} episodes a second, {found.cores} "
         f"local Ray nodes of one core {found.ray_rate:.1f}: {found.ray_rate / found.pool_rate:.0%};",
-        f"- a generation of 96 candidates in 16 dreams each takes {found.generation_seconds:.2f} s in {_PARTS} tasks "
-        f"of a process of the pool; on a Ray node of one core {found.generation_overhead:+.1%};",
+        f"- a generation of 96 candidates in 16 dreams each takes the pool {found.generation_seconds:.2f} s in "
+        f"{_PARTS} tasks, the nodes {found.generation_overhead:+.1%};",
         f"- a node returns its first task after {found.start_seconds:.1f} s.",
         "",
         f"The simulation says {found.simulated_seconds:.1f} s for {found.farm_episodes} episodes on {found.cores} "
