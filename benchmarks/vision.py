@@ -59,9 +59,9 @@ class _Trainer:
             self._optimiser = torch.optim.Adam(self._vae.parameters(), lr=config.learning_rate)
 
     def update(self, batch: FrameBatch) -> None:
-        landmarks = batch.landmarks if self._config.model.landmarks else None
+        told = (batch.landmarks, batch.enemies) if self._config.model.landmarks else (None, None)
         self._optimiser.zero_grad(set_to_none=True)
-        loss = self._vae.loss(batch.frames, None, self._rarity, landmarks, self._config.landmark_weight)
+        loss = self._vae.loss(batch.frames, None, self._rarity, *told, self._config.landmark_weight)
         loss.total.backward()
         self._optimiser.step()
 

@@ -23,7 +23,7 @@ from mario_world_model.utils.checkpoint import Checkpoint, build_filled, load_ch
 Provenance = dict[str, Any]
 
 # What files say nothing of that were written before there was a choice.
-_BEFORE_LANDMARKS = {"landmarks": False}
+_BEFORE_LANDMARKS = {"landmarks": False, "enemy_map": False}
 _BEFORE_CHANGES = {"reads_change": False}
 _LARGEST_SIZE = 1_000_000  # of a latent or a hidden state: beyond anything that was ever trained
 

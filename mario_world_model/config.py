@@ -134,6 +134,8 @@ class VAEConfig:
     landmarks: bool = True
     """Whether the first numbers of a latent are taught, beside the picture, where Mario, enemies, pits and the screen
     are; otherwise V learns from pictures alone."""
+    enemy_map: bool = True
+    """Whether a glimpse encoder finds enemies on a map, off which the nearest are read."""
     likelihood: Literal["calibrated", "squared_error"] = "calibrated"
     """calibrated: D/2·log(MSE), one optimal variance a batch; squared_error: the paper's sum of squares,
     under which a sprite the size of Mario is not worth encoding."""

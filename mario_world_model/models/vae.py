@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mario_world_model.config import VAEConfig
 from mario_world_model.models.colour_rarity import ColourRarity
-from mario_world_model.models.glimpse import GlimpseEncoder, place_surprise
+from mario_world_model.models.glimpse import GlimpseEncoder, enemies_surprise, mario_surprise
 from mario_world_model.models.share import WHOLE, Share
 
 FRAME_SIZE = 64
@@ -62,7 +62,7 @@ class VAE(nn.Module):
         super().__init__()
         self.config = config
         build = {"glimpse": _glimpse, "grid": _grid, "flat": _flat, "paper": _paper}[self.config.architecture]
-        self.encoder, self.decoder = build(self.config.latent_size, self.config.widths)
+        self.encoder, self.decoder = build(config)
 
     def encode(self, frames: Tensor) -> Posterior:
         """Posterior of frames, uint8 (B, 64, 64, 3) as the environment gives them."""
@@ -79,6 +79,7 @@ class VAE(nn.Module):
         noise: Tensor | None = None,
         rarity: ColourRarity | None = None,
         landmarks: Tensor | None = None,
+        enemies: Tensor | None = None,
         landmark_weight: float = 0.0,
         share: Share = WHOLE,
     ) -> VAELoss:
@@ -87,7 +88,7 @@ class VAE(nn.Module):
         With `rarity`, pixels count in the reconstruction by how rare their colours are. With `landmarks` (B, G), the
         first G numbers of a latent are taught to be them: `landmark_weight` nats for a squared distance of one,
         in the mean over the posterior, so that it has to be narrow there. A glimpse encoder learns with the same weight
-        where Mario is.
+        where Mario is and, from their places `enemies` (B, slots, 2), where enemies are.
 
         `calibrated` is the optimal-variance decoder of Rybkin et al. 2021 (equation 8): the
         squared error weighs as much as the reconstruction is already good, so that a sprite
@@ -95,9 +96,9 @@ class VAE(nn.Module):
         of a batch, over all of which that error is taken.
         """
         images = to_images(frames)
-        odds = None
+        sighting = None
         if isinstance(self.encoder, GlimpseEncoder):
-            raw, odds = self.encoder.look(images)
+            raw, sighting = self.encoder.look(images)
         else:
             raw = self.encoder(images)
         posterior = _posterior(raw)
@@ -118,8 +119,10 @@ class VAE(nn.Module):
         distance = (posterior.mean[:, :told] - landmarks).square()
         spread = posterior.log_variance[:, :told].exp()
         total = total + landmark_weight * (distance + spread).sum(dim=1).mean()
-        if odds is not None:
-            total = total + landmark_weight * place_surprise(odds, landmarks).mean()
+        if sighting is not None:
+            total = total + landmark_weight * mario_surprise(sighting.mario, landmarks).mean()
+        if sighting is not None and sighting.enemies is not None and enemies is not None:
+            total = total + landmark_weight * enemies_surprise(sighting.enemies, enemies).mean()
         return VAELoss(total, mse.detach(), kl.mean().detach(), distance.mean(dim=0).detach())
 
 
@@ -162,17 +165,19 @@ def _trunks(widths: tuple[int, ...]) -> tuple[list[nn.Module], list[nn.Module]]:
     return down, up
 
 
-def _grid(latent_size: int, widths: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+def _grid(config: VAEConfig) -> tuple[nn.Module, nn.Module]:
     """Latents stay where they are in the picture: 8×8 cells, latent_size/64 numbers each."""
+    widths = config.widths
     down, up = _trunks(widths)
-    channels = latent_size // GRID**2
+    channels = config.latent_size // GRID**2
     encoder = nn.Sequential(*down, nn.Conv2d(widths[-1], 2 * channels, 1))
     spread = nn.Conv2d(channels, widths[-1], 3, padding=1)
     return encoder, nn.Sequential(nn.Unflatten(1, (channels, GRID, GRID)), spread, *up)
 
 
-def _flat(latent_size: int, widths: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+def _flat(config: VAEConfig) -> tuple[nn.Module, nn.Module]:
     """One fully connected bottleneck."""
+    latent_size, widths = config.latent_size, config.widths
     down, up = _trunks(widths)
     cells = widths[-1] * GRID**2
     encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(cells, 2 * latent_size))
@@ -180,14 +185,14 @@ def _flat(latent_size: int, widths: tuple[int, ...]) -> tuple[nn.Module, nn.Modu
     return encoder, nn.Sequential(nn.Linear(latent_size, cells), unflatten, *up)
 
 
-def _glimpse(latent_size: int, widths: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
-    """The flat decoder behind an encoder that finds Mario and looks around him."""
-    return GlimpseEncoder(latent_size, widths), _flat(latent_size, widths)[1]
+def _glimpse(config: VAEConfig) -> tuple[nn.Module, nn.Module]:
+    """The flat decoder behind an encoder that finds Mario and his enemies and looks around him."""
+    return GlimpseEncoder(config.latent_size, config.widths, config.enemy_map), _flat(config)[1]
 
 
-def _paper(latent_size: int, widths: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
-    """The layout of Ha & Schmidhuber 2018, appendix A.1; `widths` are fixed there."""
-    del widths
+def _paper(config: VAEConfig) -> tuple[nn.Module, nn.Module]:
+    """The layout of Ha & Schmidhuber 2018, appendix A.1; its widths are fixed."""
+    latent_size = config.latent_size
     down: list[nn.Module] = []
     channels = 3
     for width in (32, 64, 128, 256):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mario_world_model.emulation.landmarks import landmarks_of
+from mario_world_model.emulation.landmarks import enemy_places, landmarks_of
 from mario_world_model.rollouts.episode import Episode
 
 
@@ -21,30 +21,35 @@ class FrameBatch:
     """uint8 (B, 64, 64, 3)."""
     landmarks: Tensor
     """float32 (B, G); `emulation.landmarks` names the columns."""
+    enemies: Tensor
+    """float32 (B, slots, 2), where enemies are (`emulation.landmarks.enemy_places`)."""
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def to(self, device: torch.device) -> FrameBatch:
-        return FrameBatch(self.frames.to(device), self.landmarks.to(device))
+        return FrameBatch(self.frames.to(device), self.landmarks.to(device), self.enemies.to(device))
 
     def part(self, rows: slice) -> FrameBatch:
         """Some of the frames."""
-        return FrameBatch(self.frames[rows], self.landmarks[rows])
+        return FrameBatch(self.frames[rows], self.landmarks[rows], self.enemies[rows])
 
     def split(self, size: int) -> Iterator[FrameBatch]:
         """The same in parts of at most `size` frames."""
-        for frames, landmarks in zip(self.frames.split(size), self.landmarks.split(size), strict=True):
-            yield FrameBatch(frames, landmarks)
+        whole = (self.frames, self.landmarks, self.enemies)
+        for parts in zip(*(tensor.split(size) for tensor in whole), strict=True):
+            yield FrameBatch(*parts)
 
 
 class FramePool:
-    """All frames of some episodes as one numbered pool; nothing is kept in memory but the numbers and the landmarks."""
+    """All frames of some episodes as one numbered pool; kept in memory are the numbers, and where things are."""
 
     def __init__(self, episodes: Sequence[Episode]) -> None:
         self._episodes = episodes
         self._ends = np.cumsum([len(episode) + 1 for episode in episodes])
-        self._landmarks = np.concatenate([landmarks_of(episode.truth) for episode in episodes])
+        truth = np.concatenate([episode.truth for episode in episodes])
+        self._landmarks = landmarks_of(truth)
+        self._enemies = enemy_places(truth)
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -56,7 +61,7 @@ class FramePool:
             which = int(np.searchsorted(self._ends, number, side="right"))
             frame = int(number - self._ends[which] + len(self._episodes[which]) + 1)
             frames[row] = self._episodes[which].frames[frame : frame + 1][0]
-        return FrameBatch(torch.from_numpy(frames), torch.from_numpy(self._landmarks[numbers]))
+        return FrameBatch(*map(torch.from_numpy, (frames, self._landmarks[numbers], self._enemies[numbers])))
 
     def batches(self, batch_size: int, rng: np.random.Generator, skip: int = 0) -> Iterator[FrameBatch]:
         """Every frame once in random order, but for the first `skip` batches.

@@ -172,8 +172,10 @@ class _Losses(nn.Module):
 
     def forward(self, batch: FrameBatch, noise: Tensor, share: Share = WHOLE) -> VAELoss:
         """The loss of frames (B, 64, 64, 3), or of a share of them, under noise (B, Z)."""
-        landmarks = batch.landmarks if self.vae.config.landmarks else None
-        return self.vae.loss(batch.frames, noise, self._rarity, landmarks, self._config.landmark_weight, share)
+        if not self.vae.config.landmarks:
+            return self.vae.loss(batch.frames, noise, self._rarity, share=share)
+        told, weight = (batch.landmarks, batch.enemies), self._config.landmark_weight
+        return self.vae.loss(batch.frames, noise, self._rarity, *told, weight, share)
 
 
 def _equal_share(ranks: Ranks, batch_size: int) -> Share:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mario_world_model.emulation.landmarks import LANDMARKS, landmarks_of
+from mario_world_model.emulation.landmarks import LANDMARKS, enemy_places, landmarks_of
 from mario_world_model.emulation.truth import NO_PIT, TRUTH_FIELDS
 
 
@@ -31,6 +31,20 @@ def test_a_fallen_mario_is_below_the_picture_and_not_at_its_top() -> None:
     assert read(y=250, alive=0)["y"] == pytest.approx(-6 / 16 - 6)
     assert read(y=250, alive=1)["y"] == pytest.approx(250 / 16 - 6)
     assert read(y=100, alive=0)["y"] == pytest.approx(100 / 16 - 6)
+
+
+def test_mario_is_where_the_picture_shows_him_a_frame_before_the_ram() -> None:
+    """Down is positive for speeds, up for heights: rising at 5 he was lower in the picture, falling at 4 higher."""
+    assert read(y=96, y_speed=-5)["y"] == pytest.approx((96 - 5) / 16 - 6)
+    assert read(y=96, y_speed=4)["y"] == pytest.approx((96 + 4) / 16 - 6)
+
+
+def test_enemies_have_places_on_the_screen_like_mario() -> None:
+    truth = row(**enemy(0, 548, y=127), **enemy(2, 500 - 96 - 17), **enemy(3, 520, kind=0x31))
+    places = enemy_places(truth)
+    assert places.shape == (1, 5, 2)
+    np.testing.assert_allclose(places[0, 0], [(96 + 48) / 16 - 6, (255 - 127) / 16 - 6])
+    assert np.isnan(places[0, 1:]).all()  # not active, left of the screen, the flag
 
 
 def test_phases_tell_every_place_of_a_level_from_every_other() -> None:
