@@ -59,9 +59,10 @@ class _Trainer:
             self._optimiser = torch.optim.Adam(self._vae.parameters(), lr=config.learning_rate)
 
     def update(self, batch: FrameBatch) -> None:
-        told = (batch.landmarks, batch.enemies) if self._config.model.landmarks else (None, None)
+        taught = self._config.model.landmarks
+        landmarks, enemies = (batch.landmarks, batch.enemies) if taught else (None, None)
         self._optimiser.zero_grad(set_to_none=True)
-        loss = self._vae.loss(batch.frames, None, self._rarity, *told, self._config.landmark_weight)
+        loss = self._vae.loss(batch.frames, None, self._rarity, landmarks, enemies, self._config.landmark_weight)
         loss.total.backward()
         self._optimiser.step()
 

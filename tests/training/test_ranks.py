@@ -51,11 +51,11 @@ def test_the_mean_gradient_of_shares_is_that_of_the_batch_for_v() -> None:
     vae = VAE(VAEConfig(widths=(4, 8, 8)))
     frames, noise = torch.randint(0, 256, (4, 64, 64, 3), dtype=torch.uint8), torch.randn(4, 80)
     frames[2:] //= 8
-    landmarks = torch.randn(4, 18)
+    landmarks, enemies = torch.randn(4, 18), torch.randn(4, 5, 2)
     errors: list[Tensor] = []
 
     def of(share: Share) -> Tensor:
-        part = (frames[share.rows], noise[share.rows], None, landmarks[share.rows], 10.0)
+        part = (frames[share.rows], noise[share.rows], None, landmarks[share.rows], enemies[share.rows], 10.0)
         return gradient(vae, vae.loss(*part, share).total)
 
     def remember(value: Tensor) -> Tensor:
