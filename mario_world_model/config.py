@@ -426,8 +426,8 @@ class TrainControllerConfig:
     """What a dreamt death costs, in reward: a dream of a second and a half does not show how far Mario would have
     come had he lived."""
     logit_bound: float = 3.0
-    """Actions are drawn from the softmax of the controller's outputs, squashed to ± this; 0: the largest
-    output is taken."""
+    """Actions are drawn from the softmax of the controller's outputs, none taken for more than twice this below the
+    largest; 0: the largest output is taken."""
     sees: Literal["zh", "z", "landmarks"] = "zh"
     """What the controller is given: latent and memory; the latent alone, to see what the memory is worth; or landmarks,
     how they changed and the last action alone (of a VAE that was taught landmarks): a small search."""

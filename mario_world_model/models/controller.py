@@ -70,11 +70,12 @@ class Layer:
 class Controllers:
     """P controllers, logits W [z_t, h_t] + b (Ha & Schmidhuber 2018, section 2.3).
 
-    With `inner` they have one layer of tanh units before. The action is a sample from the softmax of the logits,
-    squashed to ±bound: with all parameters zero that is the uniformly random agent, from which evolution then
-    departs, and however large they grow every action keeps a chance. A controller that was certain would exploit
-    what its dream gets wrong, and stand before a pipe for ever. A bound of 0 takes the largest logit, as the paper
-    does.
+    With `inner` they have one layer of tanh units before. The action is a sample from the softmax of the logits, none
+    of which is taken for more than 2·bound below the best: with all parameters zero that is the uniformly random
+    agent, from which evolution then departs, and however large they grow every action keeps a chance. A controller
+    that was certain would exploit what its dream gets wrong, and stand before a pipe for ever. (If a tanh bounded them
+    one by one, several large ones would end up equally good whatever they were, and evolution would stand still.) A
+    bound of 0 takes the largest logit, as the paper does.
     """
 
     weight: Tensor
@@ -82,7 +83,7 @@ class Controllers:
     bias: Tensor
     """(P, A)."""
     bound: float
-    """Largest logit, ≥ 0; no action is ever more than e^(2·bound) times as likely as another."""
+    """≥ 0; no action is ever more than e^(2·bound) times as likely as another."""
     inner: Layer | None = None
     """(P, U, F), the hidden units."""
 
@@ -96,11 +97,13 @@ class Controllers:
         return (logits + gumbel if self.bound > 0.0 else logits).argmax(dim=-1)
 
     def logits(self, features: Tensor) -> Tensor:
-        """Logits (P, S, A) of features [z, h] (P, S, F), within ±bound if there is one."""
+        """Logits (P, S, A) of features [z, h] (P, S, F); where there is a bound, of the best action 0 and none below
+        -2·bound."""
         if self.inner is not None:
             features = torch.tanh(self.inner(features))
         logits = self._outer(features)
-        return self.bound * torch.tanh(logits / self.bound) if self.bound > 0.0 else logits
+        best = logits.amax(dim=-1, keepdim=True)
+        return (logits - best).clamp(min=-2.0 * self.bound) if self.bound > 0.0 else logits
 
     @classmethod
     def from_vectors(cls, vectors: Tensor, features: int, actions: int, bound: float, units: int = 0) -> Controllers:

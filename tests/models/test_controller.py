@@ -52,13 +52,20 @@ def test_the_size_in_the_paper() -> None:
     assert parameter_count(32 + 256, 3) == 867
 
 
-def test_sampled_actions_follow_the_softmax() -> None:
+def test_sampled_actions_follow_the_softmax_down_to_a_floor() -> None:
     count = 30_000
-    controller = Controllers(torch.zeros(1, A, F), torch.tensor([[0.0, 1.0, -1.0]]), bound=1.0)
+    controller = Controllers(torch.zeros(1, A, F), torch.tensor([[0.5, 1.0, -9.0]]), bound=1.0)
     gumbel = draw_gumbel((count, A), torch.Generator().manual_seed(0))
     actions = controller.act(torch.zeros(1, count, F), gumbel)
     shares = torch.bincount(actions[0], minlength=A) / count
-    torch.testing.assert_close(shares, torch.softmax(torch.tanh(controller.bias[0]), 0), atol=0.02, rtol=0.0)
+    torch.testing.assert_close(shares, torch.softmax(torch.tensor([0.5, 1.0, -1.0]), 0), atol=0.02, rtol=0.0)
+
+
+def test_large_logits_differ_as_small_ones_do() -> None:
+    small, large = torch.tensor([[0.5, 1.0, 0.0]]), torch.tensor([[40.5, 41.0, 40.0]])
+    weights, features = torch.zeros(1, A, F), torch.zeros(1, 1, F)
+    of_small, of_large = (Controllers(weights, bias, bound=3.0).logits(features) for bias in (small, large))
+    torch.testing.assert_close(of_small, of_large)
 
 
 @pytest.mark.parametrize("units", [0, 4])
