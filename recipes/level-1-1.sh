@@ -1,6 +1,7 @@
 #!/bin/sh
 # The agent in mario_world_model/pretrained, from an empty folder: half an hour on two cores.
-# V, M and C are trained for a time, not for a number of updates: another machine makes others.
+# V, M and C are trained for a time, not for a number of updates: another machine makes others. V had no map of enemies yet, and
+# was taught heights as the RAM has them, a frame ahead of the picture; the code that taught it that is gone.
 set -eu
 out=${1:-recipe}
 mkdir -p "$out"
@@ -8,7 +9,7 @@ vae=$out/vae_mario.pt mdnrnn=$out/mdn_rnn_mario.pt controller=$out/controller_ma
 
 # Explore the level, and learn to see.
 mario-world-model collect --policy explore --episodes 3000 --max-steps 150 --seed 0 --output "$out/rollouts"
-mario-world-model train-vae --dataset "$out/rollouts" --latent-size 80 --batch-size 32 --learning-rate 1.5e-3 \
+mario-world-model train-vae --dataset "$out/rollouts" --no-enemy-map --latent-size 80 --batch-size 32 --learning-rate 1.5e-3 \
     --epochs 1000 --max-minutes 7.5 --output "$vae" --logs "$out/logs"
 
 # Learn what follows what, and evolve in that.
