@@ -135,7 +135,7 @@ class VAEConfig:
     """Whether the first numbers of a latent are taught, beside the picture, where Mario, enemies, pits and the screen
     are; otherwise V learns from pictures alone."""
     enemy_map: bool = True
-    """Whether a glimpse encoder finds enemies on a map, off which the nearest are read."""
+    """Whether a glimpse encoder that is taught landmarks finds enemies on a map, off which the nearest are read."""
     likelihood: Literal["calibrated", "squared_error"] = "calibrated"
     """calibrated: D/2·log(MSE), one optimal variance a batch; squared_error: the paper's sum of squares,
     under which a sprite the size of Mario is not worth encoding."""
@@ -893,7 +893,7 @@ Overrides = dict[str, Any]
 
 PRESETS: dict[PresetName, dict[type, Overrides]] = {
     "default": {},
-    # A world model of 1-1 in about nine minutes on two cores.
+    # A world model of 1-1 in about eleven minutes on two cores.
     "demo": {
         TrainVAEConfig: {"max_minutes": 2.25, "batch_size": 32, "learning_rate": 2e-3},
         TrainMDNRNNConfig: {"max_minutes": 2.5},

@@ -187,7 +187,9 @@ def _flat(config: VAEConfig) -> tuple[nn.Module, nn.Module]:
 
 def _glimpse(config: VAEConfig) -> tuple[nn.Module, nn.Module]:
     """The flat decoder behind an encoder that finds Mario and his enemies and looks around him."""
-    return GlimpseEncoder(config.latent_size, config.widths, config.enemy_map), _flat(config)[1]
+    # Without landmarks nobody teaches a map what an enemy is, nor are there numbers for what is read off it.
+    enemy_map = config.enemy_map and config.landmarks
+    return GlimpseEncoder(config.latent_size, config.widths, enemy_map), _flat(config)[1]
 
 
 def _paper(config: VAEConfig) -> tuple[nn.Module, nn.Module]:

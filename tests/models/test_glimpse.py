@@ -143,3 +143,10 @@ def test_nearest_enemies_are_read_off_a_sure_map_as_the_ram_has_them() -> None:
     first = LANDMARKS.index("ahead_near")
     assert (told[:, first : first + 6] != 0).float().mean() > 0.3
     torch.testing.assert_close(found, told[:, first : first + 6], rtol=0.0, atol=0.02)
+
+
+def test_without_landmarks_there_is_no_map_and_any_latent_size() -> None:
+    vae = VAE(VAEConfig(latent_size=8, widths=(4, 4, 4), landmarks=False))
+    frames = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
+    vae.loss(frames).total.backward()
+    assert vae.encode(frames).mean.shape == (2, 8)
