@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -63,8 +62,9 @@ def test_what_a_command_runs_is_known_by_its_module_on_a_node() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "True\n"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
-def test_a_cluster_without_ray_is_refused_in_one_line() -> None:
+def test_a_cluster_without_ray_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)  # as if it were not installed
+    monkeypatch.delitem(sys.modules, "mario_world_model.utils.ray_executor", raising=False)
     with pytest.raises(InputError, match="expected Ray to be installed, found none; pip install"):
         open_executor("auto", 1)
 
