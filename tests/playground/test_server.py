@@ -152,16 +152,17 @@ def test_a_page_that_does_not_answer_gets_no_backlog(server: Server) -> None:
         assert len(first) == 2
         client.send(json.dumps({"type": "ack", "frame": 2}))
         newest = unpack(client.recv(timeout=60))[0]  # type: ignore[arg-type]
-        # What happened meanwhile comes in one picture, the latest, with all the points of the curves.
+        # What happened meanwhile, several steps on however slow a machine, comes in one picture, the latest, with all
+        # the points of the curves.
         assert newest["frame"] == 3
-        assert newest["step"] > first[-1]["step"] + 5
+        assert newest["step"] > first[-1]["step"] + 1
         assert [point[0] for point in newest["points"]] == list(range(first[-1]["step"] + 1, newest["step"] + 1))
     wait_for_a_seat(server)
 
 
 def unacknowledged(client: ClientConnection) -> list[dict[str, Any]]:
-    """What comes within a second to somebody who says nothing."""
-    found, until = [], time.monotonic() + 1.0
+    """What comes within three seconds to somebody who says nothing."""
+    found, until = [], time.monotonic() + 3.0
     while (left := until - time.monotonic()) > 0:
         try:
             header = unpack(client.recv(timeout=left))[0]  # type: ignore[arg-type]
