@@ -211,6 +211,9 @@ class CollectConfig:
     """VAE of a controller given as --policy."""
     mdnrnn: Path | None = None
     """MDN-RNN of a controller given as --policy."""
+    elsewhere: float | None = None
+    """Share of episodes that begin in places which earlier ones, of this data set, reached; default: 0.8 for explore,
+    0 for others. The places are kept beside the data set, so that --append goes on from them with any policy."""
     output: Path = Path("data/mario_rollouts.pkl")
     """Data set to write."""
     append: bool = False
@@ -227,6 +230,8 @@ class CollectConfig:
     def __post_init__(self) -> None:
         _refuse_unless(self.episodes >= 1, self, "episodes", "at least 1")
         _refuse_unless(self.max_steps >= 1, self, "max_steps", "at least 1")
+        share = self.elsewhere is None or 0.0 <= self.elsewhere <= 1.0
+        _refuse_unless(share, self, "elsewhere", "a share from 0 to 1")
         _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
         _refuse_unless(self.seed in TRAINING_SEEDS, self, "seed", "a training seed, 0 to 999999")
 

@@ -18,7 +18,6 @@ Cell = tuple[int, int, int]
 
 _SCHEMA = "1"
 CELL_WIDTH = 32
-_LEVEL_STARTS = 0.2  # share of episodes from the start of the level, which a real episode has to pass too
 
 
 def cell_of(world: int, stage: int, x: int) -> Cell:
@@ -32,9 +31,9 @@ class Archive:
 
     states: dict[Cell, bytes] = field(default_factory=dict)
 
-    def draw(self, rng: np.random.Generator) -> bytes | None:
-        """A state to begin from, every cell equally likely; None for the start of the level."""
-        if not self.states or rng.random() < _LEVEL_STARTS:
+    def draw(self, rng: np.random.Generator, elsewhere: float) -> bytes | None:
+        """With probability `elsewhere` a state, every cell equally likely; else None, for the start of the level."""
+        if not self.states or rng.random() < 1.0 - elsewhere:
             return None
         cells = sorted(self.states)
         return self.states[cells[int(rng.integers(len(cells)))]]

@@ -12,6 +12,12 @@ All of the level, from an archive of places that earlier episodes have reached:
     python -m mario_world_model.training.data_collection --policy explore --episodes 1000 --max-steps 150 \
         --output data/mario_rollouts
 
+More of it by a controller, half of its episodes from those places:
+
+    python -m mario_world_model.training.data_collection --policy checkpoints/controller_mario.pt \
+        --vae checkpoints/vae_mario.pt --mdnrnn checkpoints/mdn_rnn_mario.pt --append --elsewhere 0.5 \
+        --output data/mario_rollouts
+
 On the nodes of the Ray cluster that this machine is part of:
 
     python -m mario_world_model.training.data_collection --episodes 5000 --policy biased --cluster auto
@@ -65,6 +71,7 @@ from mario_world_model.utils.workers import worker_count
 _SCHEMA = 1
 _ARCHIVE_STREAM = 2
 _EXPLORING_BATCH = 32  # episodes between two looks at the archive; few enough to find new places soon
+_ELSEWHERE = 0.8  # share of an exploration's episodes that do not begin at the start of the level
 _NOTE_TIME = 10.0  # seconds between two notes of how long a collection has taken
 
 
@@ -83,7 +90,7 @@ class _Task:
     marker: Path
     """A folder that is there wherever `file` can be written to."""
     reached: Path | None = None
-    """Where to put a state for every cell it comes through, if it is exploring."""
+    """Where to put a state for every cell it comes through, if others are to begin there."""
     start: bytes | None = None
     """State to begin from, where it is not the start of the level."""
 
@@ -105,7 +112,7 @@ class _Played:
 
     steps: int
     reached: dict[Cell, bytes]
-    """A state for every cell it came through, if it was exploring."""
+    """A state for every cell it came through, if it was to bring any."""
     episode: Episode | None = None
     """The episode itself, if it was played where its file could not be written."""
 
@@ -143,6 +150,7 @@ def _collect(config: CollectConfig, executor: Executor) -> Path:
     before = [episode for episode in before if episode.info.index < first]
     if partial.waiting:
         marker = partial.mark()
+        elsewhere = _share_elsewhere(config, choice)
         game = dataclasses.replace(config.game, rom=rom)  # a node of a cluster may have none of its own
         tasks = [
             _Task(
@@ -155,26 +163,32 @@ def _collect(config: CollectConfig, executor: Executor) -> Path:
                 rom_sha1=rom_sha1(rom),
                 file=partial.episodes / f"episode-{index:06d}{SUFFIX}",
                 marker=marker,
-                reached=partial.reached / f"episode-{index:06d}{SUFFIX}" if choice.explores else None,
+                reached=partial.reached / f"episode-{index:06d}{SUFFIX}" if elsewhere else None,
             )
             for index in range(first, first + config.episodes)
             if not (before and (config.output / f"episode-{index:06d}{SUFFIX}").exists())
         ]
         with partial.timed():
-            _play(tasks, partial, config.seed, executor)
+            _play(tasks, partial, config.seed, elsewhere, executor)
     parallel = None if config.cluster else worker_count(config.workers)
-    _finish(config, partial, before, cost(partial.seconds, parallel, *earlier))
+    _finish(config, choice, partial, before, cost(partial.seconds, parallel, *earlier))
     return config.output
 
 
-def _play(tasks: Sequence[_Task], partial: _Partial, seed: int, executor: Executor) -> None:
+def _share_elsewhere(config: CollectConfig, choice: PolicyChoice) -> float:
+    if config.elsewhere is None:
+        return _ELSEWHERE if choice.explores else 0.0
+    return config.elsewhere
+
+
+def _play(tasks: Sequence[_Task], partial: _Partial, seed: int, elsewhere: float, executor: Executor) -> None:
     there = sum(task.written for task in tasks)
     if there:
         print(f"{partial.folder}: {there} episodes are there already", file=sys.stderr)
-    explores = any(task.reached for task in tasks)
     with progress("episodes", len(tasks), "episode", done=there) as bar:
         steps = 0
-        for played in _explore(tasks, partial, seed, executor) if explores else _play_all(tasks, executor):
+        plays = _explore(tasks, partial, seed, elsewhere, executor) if elsewhere else _play_all(tasks, executor)
+        for played in plays:
             steps += played.steps
             partial.note_time()
             bar.update()
@@ -195,7 +209,9 @@ def _played_and_kept(tasks: Sequence[_Task], executor: Executor) -> Iterator[tup
         yield index, dataclasses.replace(played, episode=None)
 
 
-def _explore(tasks: Sequence[_Task], partial: _Partial, seed: int, executor: Executor) -> Iterator[_Played]:
+def _explore(
+    tasks: Sequence[_Task], partial: _Partial, seed: int, elsewhere: float, executor: Executor
+) -> Iterator[_Played]:
     """Play episodes that begin where earlier ones have been.
 
     The archive grows between batches of a fixed size, in the order of the episodes, so that the
@@ -204,7 +220,10 @@ def _explore(tasks: Sequence[_Task], partial: _Partial, seed: int, executor: Exe
     archive, done = read_archive(partial.archive)
     for first in range(done, len(tasks), _EXPLORING_BATCH):
         rng = stream(seed, tasks[first].index, _ARCHIVE_STREAM)
-        batch = [dataclasses.replace(task, start=archive.draw(rng)) for task in tasks[first : first + _EXPLORING_BATCH]]
+        batch = [
+            dataclasses.replace(task, start=archive.draw(rng, elsewhere))
+            for task in tasks[first : first + _EXPLORING_BATCH]
+        ]
         played = {number: _played_before(task) for number, task in enumerate(batch) if task.written}
         waiting = [number for number in range(len(batch)) if number not in played]
         for index, result in _played_and_kept([batch[number] for number in waiting], executor):
@@ -248,6 +267,7 @@ class _Partial:
         self.episodes = self.folder / "episodes"
         self.reached = self.folder / "reached"
         self.archive = self.folder / f"archive{SUFFIX}"
+        self.kept_archive = config.output.with_name(f"{config.output.name}.archive{SUFFIX}")
         self._note = self.folder / "collection.json"
         self._clock = self.folder / "seconds"
         self._begun = self._noted = time.monotonic()
@@ -269,11 +289,14 @@ class _Partial:
         """
         if self.begun:
             return self._same_collection()
+        places = read_archive(self.kept_archive)[0] if self._config.append else Archive()
         try:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.episodes.mkdir(parents=True)
         except OSError as error:
             raise InputError(f"{self.folder}: cannot be written: {error.strerror}") from error
+        if places.states:
+            write_archive(self.archive, places, 0)
         with written_whole(self._note) as temporary:
             temporary.write_text(note_of(self._config, first))
         return first
@@ -322,6 +345,13 @@ class _Partial:
         if self.begun:
             print(f"{self.folder}: given up; starting over", file=sys.stderr)
             self.remove()
+
+    def keep_archive(self, explored: bool) -> None:
+        """Leave the places that were reached beside the data set, or none of one that it replaced."""
+        if self.archive.is_file():
+            self.archive.replace(self.kept_archive)
+        elif not (explored or self._config.append):
+            self.kept_archive.unlink(missing_ok=True)
 
     def remove(self) -> None:
         self._note.unlink()
@@ -423,7 +453,7 @@ def _collect_episode(task: _Task) -> _Played:
     return _Played(len(episode), reached)
 
 
-def _finish(config: CollectConfig, partial: _Partial, before: list[Episode], cost: Cost) -> None:
+def _finish(config: CollectConfig, choice: PolicyChoice, partial: _Partial, before: list[Episode], cost: Cost) -> None:
     """Turn the waiting episodes into the data set and remove their folder; wherever this breaks off it can go on."""
     output = config.output
     if partial.waiting:
@@ -441,6 +471,7 @@ def _finish(config: CollectConfig, partial: _Partial, before: list[Episode], cos
                 output.replace(partial.folder / "replaced")
             partial.episodes.replace(output)
             sync_folder(output.parent)
+    partial.keep_archive(bool(_share_elsewhere(config, choice)))
     fingerprint = open_dataset(output).fingerprint
     record = {"settings": _identity(config), "fingerprint": fingerprint, "cost": dataclasses.asdict(cost)}
     save_config(output, config, finished=record)

@@ -9,15 +9,17 @@ from mario_world_model.errors import InputError
 from mario_world_model.rollouts.archive import Archive, cell_of, read_archive, write_archive
 
 
-def test_cells_are_drawn_evenly_and_the_level_start_a_fifth_of_the_time() -> None:
+def test_cells_are_drawn_evenly_and_the_level_start_as_often_as_asked() -> None:
     archive = Archive()
     rng = np.random.default_rng(0)
-    assert archive.draw(rng) is None
+    assert archive.draw(rng, 0.8) is None
     archive.add({(1, 1, cell): bytes([cell]) for cell in range(4)})
-    drawn = [archive.draw(rng) for _ in range(4000)]
+    drawn = [archive.draw(rng, 0.8) for _ in range(4000)]
     for cell in range(4):
         assert drawn.count(bytes([cell])) == pytest.approx(800, abs=150)
     assert drawn.count(None) == pytest.approx(800, abs=150)
+    assert archive.draw(rng, 0.0) is None
+    assert archive.draw(rng, 1.0) is not None
 
 
 def test_the_latest_state_of_a_cell_is_kept() -> None:

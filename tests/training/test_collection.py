@@ -90,6 +90,35 @@ def test_exploring_episodes_begin_where_others_have_been(tmp_path: Path) -> None
     assert max(x for start, x in starts if start == "archive") > 60
 
 
+def test_any_policy_goes_on_from_places_that_were_reached_before(tmp_path: Path) -> None:
+    output = tmp_path / "d"
+    collect(small(output, policy="explore", episodes=40, max_steps=20))
+    collect(small(output, policy="right", episodes=20, max_steps=2, elsewhere=0.5, append=True))
+    later = open_dataset(output).episodes[40:]
+    starts = [episode.info.start for episode in later]
+    assert 3 < starts.count("archive") < 17
+    assert max(episode.column("x")[0] for episode in later) > 60
+    # Without a share from elsewhere they begin at the start, and the places stay for others.
+    collect(small(output, policy="right", episodes=3, max_steps=2, append=True))
+    assert [episode.info.start for episode in open_dataset(output).episodes[60:]] == ["level"] * 3
+    assert (tmp_path / "d.archive.safetensors").exists()
+    # They go with the data set that replaces theirs.
+    collect(small(output, policy="right", max_steps=2))
+    assert not (tmp_path / "d.archive.safetensors").exists()
+
+
+def test_places_survive_where_the_end_of_an_exploration_was_broken_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small(tmp_path / "d", policy="explore", episodes=3, max_steps=4)
+    monkeypatch.setattr("mario_world_model.training.data_collection.save_config", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        collect(config)
+    monkeypatch.undo()
+    collect(config)
+    assert (tmp_path / "d.archive.safetensors").exists()
+
+
 def test_an_interrupted_exploration_ends_as_an_undisturbed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     explore = {"policy": "explore", "episodes": 70, "max_steps": 12}
     whole = open_dataset(collect(small(tmp_path / "whole", workers=1, **explore)))
