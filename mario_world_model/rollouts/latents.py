@@ -18,6 +18,7 @@ from mario_world_model.models.vae import VAE, Posterior
 from mario_world_model.rollouts.dataset import Dataset
 from mario_world_model.rollouts.episode import Episode
 from mario_world_model.utils.atomic import written_whole
+from mario_world_model.utils.devices import moved
 
 _SCHEMA = "1"
 _BATCH = 256
@@ -102,7 +103,7 @@ def _encode(episode: Episode, vae: VAE, device: torch.device) -> Posterior:
     means, log_variances = [], []
     for first in range(0, len(episode) + 1, _BATCH):
         frames: NDArray[np.uint8] = np.ascontiguousarray(episode.frames[first : first + _BATCH])
-        posterior = vae.encode(torch.from_numpy(frames).to(device))
-        means.append(posterior.mean.cpu())
-        log_variances.append(posterior.log_variance.cpu())
-    return Posterior(torch.cat(means), torch.cat(log_variances))
+        posterior = vae.encode(moved(torch.from_numpy(frames), device))
+        means.append(posterior.mean)
+        log_variances.append(posterior.log_variance)
+    return Posterior(torch.cat(means).cpu(), torch.cat(log_variances).cpu())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,10 @@ from mario_world_model.models.mdn_rnn import DEATH
 from mario_world_model.models.vae import Posterior
 from mario_world_model.models.world_model import Starts
 from mario_world_model.rollouts.latents import LatentEpisode
+from mario_world_model.utils.devices import CPU, home_for, moved
+
+Windows = NDArray[np.int64]
+"""Windows of episodes, (W, 3): the episode's number, the first step, how many steps."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,11 @@ class SequenceBatch:
 
     def to(self, device: torch.device) -> SequenceBatch:
         return SequenceBatch(
-            Posterior(self.posterior.mean.to(device), self.posterior.log_variance.to(device)),
-            self.actions.to(device),
-            self.rewards.to(device),
-            self.endings.to(device),
-            self.mask.to(device),
+            Posterior(moved(self.posterior.mean, device), moved(self.posterior.log_variance, device)),
+            moved(self.actions, device),
+            moved(self.rewards, device),
+            moved(self.endings, device),
+            moved(self.mask, device),
         )
 
     def part(self, rows: slice) -> SequenceBatch:
@@ -52,51 +55,92 @@ class SequenceBatch:
         )
 
 
-def windows_of_epoch(
-    episodes: Sequence[LatentEpisode], length: int, rng: np.random.Generator
-) -> list[tuple[int, int, int]]:
-    """(episode, first step, steps) of windows that together hold every step once, shuffled.
+class SequencePool:
+    """The steps of some episodes end to end, out of which a batch of windows is cut with one index.
+
+    They lie on a GPU where it has room for them, else in memory, and take the place of what they were made of.
+    """
+
+    def __init__(self, episodes: Sequence[LatentEpisode], device: torch.device = CPU) -> None:
+        """`device` is the one that batches are meant for."""
+        self._device = device
+        # A row for every frame, the last of an episode without a step, and behind all of them zeros: the padding.
+        ends = np.cumsum([len(episode) + 1 for episode in episodes])
+        self._padding = int(ends[-1])
+        self._firsts = ends - [len(episode) + 1 for episode in episodes]
+        whole = [[getattr(one.posterior, name) for one in episodes] for name in ("mean", "log_variance")]
+        whole += [[getattr(one, name) for one in episodes] for name in ("actions", "rewards", "endings")]
+        flat = [self._end_to_end(tensors) for tensors in whole]
+        self.episodes = [self._episode(number, one.from_level, len(one), flat) for number, one in enumerate(episodes)]
+        """The same episodes in memory, as views of the pool where it is there too."""
+        home = home_for(sum(tensor.nbytes for tensor in flat), device)
+        self._frames, self._steps = [one.to(home) for one in flat[:2]], [one.to(home) for one in flat[2:]]
+
+    def batches(self, length: int, batch_size: int, rng: np.random.Generator, skip: int = 0) -> Iterator[SequenceBatch]:
+        """One epoch of batches, the last one possibly smaller, but for the first `skip` of them."""
+        windows = self._placed(windows_of_epoch(self.episodes, length, rng))
+        for first in range(skip * batch_size, windows.shape[1], batch_size):
+            yield self._cut(windows[:, first : first + batch_size], length)
+
+    def in_order(self, length: int) -> SequenceBatch:
+        """Every step once, in windows that do not overlap."""
+        cuts = [(number, first) for number, one in enumerate(self.episodes) for first in range(0, len(one), length)]
+        windows = [(number, first, min(length, len(self.episodes[number]) - first)) for number, first in cuts]
+        return self.cut(np.array(windows, dtype=np.int64), length)
+
+    def cut(self, windows: Windows, length: int) -> SequenceBatch:
+        """Cut windows out of the episodes and pad them to `length` steps."""
+        return self._cut(self._placed(windows), length)
+
+    def _placed(self, windows: Windows) -> Tensor:
+        """First rows and steps of windows, int64 (2, W), beside the pool."""
+        numbers, first, steps = windows.T
+        return moved(torch.from_numpy(np.stack([self._firsts[numbers] + first, steps])), self._frames[0].device)
+
+    def _cut(self, windows: Tensor, length: int) -> SequenceBatch:
+        first, steps = windows.unsqueeze(-1)
+        column = torch.arange(length + 1, device=windows.device)
+        rows = first + column
+        there = column[:-1] < steps
+        frames = torch.where(column <= steps, rows, self._padding)
+        taken = torch.where(there, rows[:, :-1], self._padding)
+        mean, log_variance = (_rows(whole, frames) for whole in self._frames)
+        actions, rewards, endings = (_rows(whole, taken) for whole in self._steps)
+        batch = SequenceBatch(Posterior(mean, log_variance), actions, rewards, endings, there.to(rewards.dtype))
+        return batch if windows.device.type == self._device.type else batch.to(self._device)
+
+    def _end_to_end(self, tensors: Sequence[Tensor]) -> Tensor:
+        flat = tensors[0].new_zeros(self._padding + 1, *tensors[0].shape[1:])
+        for first, tensor in zip(self._firsts.tolist(), tensors, strict=True):
+            flat[first : first + len(tensor)] = tensor
+        return flat
+
+    def _episode(self, number: int, from_level: bool, length: int, flat: Sequence[Tensor]) -> LatentEpisode:
+        first = int(self._firsts[number])
+        mean, log_variance = (whole[first : first + length + 1] for whole in flat[:2])
+        actions, rewards, endings = (whole[first : first + length] for whole in flat[2:])
+        return LatentEpisode(Posterior(mean, log_variance), actions, rewards, endings, from_level)
+
+
+def _rows(whole: Tensor, rows: Tensor) -> Tensor:
+    """Rows int64 (B, L) of a tensor, (B, L, …)."""
+    taken: Tensor = whole.index_select(0, rows.flatten()).unflatten(0, rows.shape)
+    return taken
+
+
+def windows_of_epoch(episodes: Sequence[LatentEpisode], length: int, rng: np.random.Generator) -> Windows:
+    """Windows that together hold every step once, shuffled.
 
     An episode is cut at every `length` steps from a random offset on, so that its end, and with it a
     death, falls on any step of a window alike: a memory that can count would else learn when windows end.
     """
-    windows = []
+    parts = []
     for number, episode in enumerate(episodes):
         first_cut = int(rng.integers(1, length + 1))
-        cuts = [0, *range(first_cut, len(episode), length), len(episode)]
-        windows += [(number, first, last - first) for first, last in itertools.pairwise(cuts)]
-    rng.shuffle(windows)
-    return windows
-
-
-def batches_of_epoch(
-    episodes: Sequence[LatentEpisode], length: int, batch_size: int, rng: np.random.Generator, skip: int = 0
-) -> Iterator[SequenceBatch]:
-    """One epoch of batches, the last one possibly smaller, but for the first `skip` of them."""
-    windows = windows_of_epoch(episodes, length, rng)
-    for first in range(skip * batch_size, len(windows), batch_size):
-        yield collate(episodes, windows[first : first + batch_size], length)
-
-
-def collate(episodes: Sequence[LatentEpisode], windows: Sequence[tuple[int, int, int]], length: int) -> SequenceBatch:
-    """Cut windows (episode, first step, steps) out of episodes and pad them to `length` steps."""
-    latent_size = episodes[0].posterior.mean.shape[1]
-    count = len(windows)
-    mean = torch.zeros(count, length + 1, latent_size)
-    log_variance = torch.zeros(count, length + 1, latent_size)
-    actions = torch.zeros(count, length, dtype=torch.int64)
-    rewards = torch.zeros(count, length)
-    endings = torch.zeros(count, length, episodes[0].endings.shape[1])
-    mask = torch.zeros(count, length)
-    for row, (number, first, steps) in enumerate(windows):
-        episode = episodes[number]
-        mean[row, : steps + 1] = episode.posterior.mean[first : first + steps + 1]
-        log_variance[row, : steps + 1] = episode.posterior.log_variance[first : first + steps + 1]
-        actions[row, :steps] = episode.actions[first : first + steps]
-        rewards[row, :steps] = episode.rewards[first : first + steps]
-        endings[row, :steps] = episode.endings[first : first + steps]
-        mask[row, :steps] = 1.0
-    return SequenceBatch(Posterior(mean, log_variance), actions, rewards, endings, mask)
+        cuts = np.array([0, *range(first_cut, len(episode), length), len(episode)])
+        parts.append(np.stack([np.full(len(cuts) - 1, number), cuts[:-1], np.diff(cuts)], axis=1))
+    windows = np.concatenate(parts)
+    return windows[rng.permutation(len(windows))]
 
 
 _FIRST_FRAMES = 1 / 8

@@ -17,9 +17,11 @@ def require_finite(loss: Tensor | None, parameters: Iterable[nn.Parameter], wher
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
-    for what, value in (("loss", loss), ("gradient", norm)):
-        if value is not None and not bool(torch.isfinite(value)):
-            raise InputError(
-                f"{where}: expected a finite {what}, found {value.item()}; a lower --learning-rate may help"
-            )
+    found = {"gradient": norm} if loss is None else {"loss": loss.detach(), "gradient": norm}
+    finite = torch.isfinite(torch.stack(list(found.values())))
+    if not bool(finite.all()):  # the one time in an update that a GPU is waited for
+        what = list(found)[finite.tolist().index(False)]
+        raise InputError(
+            f"{where}: expected a finite {what}, found {found[what].item()}; a lower --learning-rate may help"
+        )
     return norm

@@ -39,7 +39,7 @@ from mario_world_model.models.vae import VAE
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.latents import LatentEpisode, encode_dataset
-from mario_world_model.rollouts.sequences import SequenceBatch, batches_of_epoch, collate, draw_starts
+from mario_world_model.rollouts.sequences import SequenceBatch, SequencePool, draw_starts
 from mario_world_model.training.adam import adam
 from mario_world_model.training.budget import Budget
 from mario_world_model.training.finite import require_finite
@@ -90,9 +90,11 @@ def _train(config: TrainMDNRNNConfig, dataset: Dataset, saved_vae: SavedVAE, run
     network.lstm.requires_grad_(config.control != "untrained")
     with ranks.first_goes_first():
         episodes = encode_dataset(dataset, saved_vae.vae, saved_vae.fingerprint, device)
-    seen = [episodes[index] for index in train]
-    others = [episodes[index] for index in held_out]
-    unseen = _unseen_batch(others, config).to(device)
+    pool = SequencePool([episodes[index] for index in train], device)
+    held_out_pool = SequencePool([episodes[index] for index in held_out], device)
+    seen, others = pool.episodes, held_out_pool.episodes
+    del episodes  # of which the pools hold their own
+    unseen = held_out_pool.in_order(config.sequence_length)
     # Of an episode's windows the first and the last are half as long as the others on average.
     windows = sum(0.5 + len(episode) / config.sequence_length for episode in seen)
     optimiser = adam(network, config.learning_rate)
@@ -106,7 +108,7 @@ def _train(config: TrainMDNRNNConfig, dataset: Dataset, saved_vae: SavedVAE, run
             config.starts,
             config.warmup,
             stream(config.seed, _STARTS_STREAM),
-            newest=sum(index >= len(episodes) - config.newest for index in train),
+            newest=sum(index >= len(dataset.episodes) - config.newest for index in train),
         ),
         reward_bounds=(float(rewards.min()), float(rewards.max())),
     )
@@ -129,12 +131,11 @@ def _train(config: TrainMDNRNNConfig, dataset: Dataset, saved_vae: SavedVAE, run
             tracker.scalars(0, **before, cost__seconds=run.seconds)
         for epoch in range(first_epoch, config.epochs):
             rng = stream(config.seed, _BATCH_STREAM, epoch)
-            for cut in batches_of_epoch(seen, config.sequence_length, config.batch_size, rng, skip=number):
+            for batch in pool.batches(config.sequence_length, config.batch_size, rng, skip=number):
                 if budget.progress(update) >= 1.0:
                     break
                 for group in optimiser.param_groups:
                     group["lr"] = config.learning_rate * budget.rate_scale(update)
-                batch = cut.to(device)
                 if config.control == "shuffled":
                     batch = dataclasses.replace(batch, actions=batch.actions.roll(1, dims=0))
                 loss = losses(batch, ranks.share(len(batch.mask)))
@@ -211,17 +212,6 @@ def _initial_network(config: TrainMDNRNNConfig, saved_vae: SavedVAE) -> MDNRNN:
         actions = len(ACTION_SETS[saved_vae.controls.actions])
         return MDNRNN(config.model, saved_vae.vae.config.latent_size, actions)
     return load_mdn_rnn(config.init, saved_vae).train()
-
-
-def _unseen_batch(episodes: Sequence[LatentEpisode], config: TrainMDNRNNConfig) -> SequenceBatch:
-    """Every held-out episode once, cut into windows that do not overlap."""
-    length = config.sequence_length
-    windows = [
-        (number, first, min(length, len(episode) - first))
-        for number, episode in enumerate(episodes)
-        for first in range(0, len(episode), length)
-    ]
-    return collate(episodes, windows, length)
 
 
 def _importance(vae: VAE, weight: float, device: torch.device) -> Tensor | None:

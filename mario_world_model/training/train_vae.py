@@ -70,7 +70,7 @@ def train_vae(config: TrainVAEConfig) -> VAEFigures:
 
 def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: Run, ranks: Ranks) -> VAEFigures:
     train, held_out = dataset.split()
-    pool = FramePool([dataset.episodes[index] for index in train])
+    pool = FramePool([dataset.episodes[index] for index in train], device)
     unseen = FramePool([dataset.episodes[index] for index in held_out]).spread(_HELD_OUT_FRAMES).to(device)
     rarity = (
         ColourRarity(pool.spread(_COUNTED_FRAMES).frames.to(device), config.colour_rarity)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
+from torch import Tensor
 
 from mario_world_model.config import DeviceChoice
 from mario_world_model.errors import InputError
+
+CPU: Final = torch.device("cpu")
+
+_SHARE_FOR_DATA = 0.5  # of a GPU's free memory; the rest is for weights, activations and other programs
 
 
 def choose_device(choice: DeviceChoice) -> torch.device:
@@ -20,3 +27,17 @@ def choose_device(choice: DeviceChoice) -> torch.device:
         here = ", ".join(name for name, there in present.items() if there)
         raise InputError(f"--device: expected a device that is there ({here}), found {choice}")
     return torch.device(choice)
+
+
+def home_for(size: int, device: torch.device) -> torch.device:
+    """Where `size` bytes of training data are kept: on a GPU with twice as much memory free, else in the machine's."""
+    if device.type == "cuda" and size <= _SHARE_FOR_DATA * torch.cuda.mem_get_info(device)[0]:
+        return device
+    return CPU
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on a device; to a GPU without waiting until it is there, while what the GPU does goes on."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
