@@ -840,6 +840,8 @@ class RunConfig:
     """Generations of CMA-ES in the first round."""
     sees: Literal["zh", "z", "landmarks"] = "landmarks"
     """What the controller is given: landmarks, how they changed and the last action, a small search; or [z, h]."""
+    units: int = 0
+    """Hidden units of the controller; 0: it is linear, as in the paper."""
     sigma: float = 0.1
     """CMA-ES's first step size."""
     population_size: int = 96
@@ -855,6 +857,9 @@ class RunConfig:
     """Episodes that the controller of every round adds to the data set."""
     round_max_steps: int = 300
     """Most steps of these; one that stands before a pipe has nothing new to show for longer."""
+    round_elsewhere: float = 0.5
+    """Share of these that begin in places which earlier episodes reached, all over the level; the others, from its
+    start, say how good the controller is."""
     round_share: float = 0.6
     """Epochs, generations and minutes of a later round, as a share of the first round's."""
     stop_at_flags: float = 0.95
@@ -877,6 +882,8 @@ class RunConfig:
         _refuse_unless(self.starts_per_candidate >= 1, self, "starts_per_candidate", "at least 1")
         _refuse_unless(self.dream_parts >= 1, self, "dream_parts", "at least 1")
         _refuse_unless(self.sigma > 0, self, "sigma", "a number > 0")
+        _refuse_unless(0 <= self.units <= 1024, self, "units", "0 to 1024")
+        _refuse_unless(0.0 <= self.round_elsewhere < 1.0, self, "round_elsewhere", "a share in [0, 1)")
         _refuse_unless(self.episodes >= 2, self, "episodes", "at least 2, one of them to hold out")
         _refuse_unless(0.0 < self.round_share <= 1.0, self, "round_share", "a share in (0, 1]")
         _refuse_unless(0.0 < self.stop_at_flags <= 1.0, self, "stop_at_flags", "a share in (0, 1]")

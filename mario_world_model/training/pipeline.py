@@ -136,13 +136,16 @@ class _Run:
             mdnrnn=parts.mdnrnn,
             episodes=self.config.round_episodes,
             max_steps=self.config.round_max_steps,
+            elsewhere=self.config.round_elsewhere,
             append=True,
         )
         # A run may have been broken off between the last episode and the note of it in the journal.
         if collection_waits(self.dataset) or len(self.episodes()) < self.config.episodes + (number + 1) * added:
             collect(config)
         episodes = self.episodes()
-        played = episodes[-added:]
+        own = episodes[-added:]
+        # How good a controller is, an episode from the start of the level says; of a handful there may be none.
+        played = [episode for episode in own if episode.info.start == "level"] or own
         return Collected(
             episodes=len(episodes),
             steps=sum(len(episode) for episode in episodes),
@@ -200,6 +203,7 @@ class _Run:
                 preset,
                 iterations=math.ceil(self.config.generations * share),
                 sees=self.config.sees,
+                units=self.config.units,
                 sigma=self.config.sigma,
                 population_size=self.config.population_size,
                 starts_per_candidate=self.config.starts_per_candidate,

@@ -19,7 +19,7 @@ class Round:
     mdn_rnn: MDNRNNFigures
     controller: ControllerFigures
     real_score: float
-    """Mean score of this round's controller in the episodes that it added to the data set."""
+    """Mean score of this round's controller in the episodes that it added from the start of the level."""
     real_max_x: float
     flags: float
     """Share of these episodes that reached the flag."""
