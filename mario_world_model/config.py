@@ -657,7 +657,8 @@ class ProbeConfig:
     skip_damaged: bool = False
     """Leave out episodes that are damaged, each named; otherwise the first one ends the command."""
     own: Path | None = None
-    """Data set nothing was trained on, such as episodes of the present controller, to judge by instead."""
+    """Data set nothing was trained on, such as episodes of the present controller, to judge by instead; with
+    --controller it has to be what that one played."""
     controller: Path | None = None
     """Controller whose evolution is followed in dream and game."""
     dream: OmitArgPrefixes[DreamConfig] = field(default_factory=DreamConfig)

@@ -65,10 +65,11 @@ class Dream:
         self._luck = torch.Generator(device=world_model.device)
 
     @torch.no_grad()
-    def reset(self, seed: int) -> tuple[Tensor, dict[str, Any]]:
-        """Begin from S start states drawn by `seed`; features [z, h] (P, S, Z + H)."""
+    def reset(self, seed: int, chosen: Starts | None = None) -> tuple[Tensor, dict[str, Any]]:
+        """Begin from S start states drawn by `seed`, or from S `chosen` ones; features [z, h] (P, S, Z + H)."""
         self._luck.manual_seed(seed)
-        chosen = choose_starts(self.world_model.starts, self.starts, self.config.level_starts, self._luck)
+        if chosen is None:
+            chosen = choose_starts(self.world_model.starts, self.starts, self.config.level_starts, self._luck)
         latents, memory = self.world_model.recall(chosen)
         numbers = torch.arange(self.starts, device=self.world_model.device)
         self._situation = _Situation(

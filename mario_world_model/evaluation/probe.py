@@ -4,7 +4,8 @@
         --vae checkpoints/vae_mario.pt --mdnrnn checkpoints/mdn_rnn_mario.pt
 
 All figures are of held-out episodes, or with --own of a data set that nothing was trained on. With
---controller, whose evolution has left its path beside it, dreamt and real returns are compared as well.
+--controller, whose evolution has left its path beside it, dreamt and real returns are compared as well, and
+with both, where --own is what that controller played, how often it dies in dream and game.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mario_world_model.checkpoints import load_controllers, load_vae, load_world_model
+from mario_world_model.checkpoints import load_controller, load_controllers, load_vae, load_world_model
 from mario_world_model.command import run_command
 from mario_world_model.config import ProbeConfig, to_plain
 from mario_world_model.evaluation.dream_against_reality import Agreement, agreement, with_strangers
 from mario_world_model.evaluation.drift import Drift, drift
 from mario_world_model.evaluation.foresight import OneStep, OpenLoop, one_step, open_loop
 from mario_world_model.evaluation.mixture_spread import MixtureSpread, mixture_spread
+from mario_world_model.evaluation.mortality import Mortality, mortality
 from mario_world_model.evaluation.readout import Frames, Readout, fit_network, read_out, truths_of
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
@@ -55,6 +57,8 @@ class Probe:
     drift: list[Drift]
     mixture: MixtureSpread
     agreement: Agreement | None
+    mortality: list[Mortality]
+    """Of the controller in its own episodes; empty without them."""
 
 
 def probe(config: ProbeConfig) -> Probe:
@@ -100,6 +104,16 @@ def probe(config: ProbeConfig) -> Probe:
         ],
         mixture=mixture_spread(world_model, unseen_latents),
         agreement=None if config.controller is None else _agreement(config, world_model, fingerprint),
+        mortality=[]
+        if config.controller is None or config.own is None
+        else mortality(
+            world_model,
+            load_controller(config.controller, world_model, fingerprint).to(device),
+            unseen,
+            unseen_latents,
+            config.dream,
+            config.seed,
+        ),
     )
     with written_whole(config.output) as temporary:
         temporary.write_text(json.dumps({"config": to_plain(config), **to_plain(found)}, indent=2) + "\n")
@@ -193,6 +207,12 @@ def describe_probe(found: Probe) -> str:
             f"{found.agreement.spearman:.2f}; over the first {_OPENING} steps the dream promises "
             f"{found.agreement.gap:+.0f} more than the game gives",
         ]
+    if found.mortality:
+        lines += ["", "chance to die within a dream's length, from situations of its own episodes: dreamt | real"]
+    lines += [
+        f"  x {one.first:4d} to {one.last:4d}: {one.dreamt:4.0%} | {one.real:4.0%} ({one.situations} situations)"
+        for one in found.mortality
+    ]
     return "\n".join(lines)
 
 

@@ -23,6 +23,8 @@ def _blocks(probe: dict[str, Any], slug: str) -> Iterator[Block]:
     agreement = probe.get("agreement")
     if agreement:
         yield from _agreement(agreement, slug)
+    if probe.get("mortality"):
+        yield _mortality(probe["mortality"], slug)
     if probe.get("one_step"):
         step = probe["one_step"]
         yield Text(
@@ -53,6 +55,24 @@ def _agreement(found: dict[str, Any], slug: str) -> Iterator[Block]:
     yield Text(
         f"From the start of the level, over as many steps in both, the dream promises {gap:+.0f} beyond what the "
         "game gives."
+    )
+
+
+def _mortality(rows: Sequence[dict[str, Any]], slug: str) -> Table:
+    return Table(
+        f"mortality_{slug}",
+        "How often the controller dies within a dream's length, from situations of its own real episodes, by their "
+        "place in the level: where the dream is kinder than the game, evolution learns what does not work",
+        ("x", "situations", "dies in the dream", "in the game"),
+        [
+            [
+                f"{row['first']} to {row['last']}",
+                f"{row['situations']:,}",
+                f"{row['dreamt']:.0%}",
+                f"{row['real']:.0%}",
+            ]
+            for row in rows
+        ],
     )
 
 

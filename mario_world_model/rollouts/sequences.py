@@ -180,10 +180,15 @@ def draw_starts(
         situations.append((number, int(rng.integers(max(earliest(number), end - _REACH), end))))
     anywhere = _draw_episodes(steps, newest, max(0, count - len(situations)), rng)
     situations += [(number, int(rng.integers(earliest(number), len(episodes[number])))) for number in anywhere]
-    latents = torch.zeros(len(situations), warmup + 1, episodes[0].posterior.mean.shape[1])
-    actions = torch.zeros(len(situations), warmup, dtype=torch.int64)
-    lengths = torch.zeros(len(situations), dtype=torch.int64)
-    for row, (number, frame) in enumerate(situations):
+    return situations_of(episodes, situations, warmup)
+
+
+def situations_of(episodes: Sequence[LatentEpisode], frames: Sequence[tuple[int, int]], warmup: int) -> Starts:
+    """Frames (episode, step) as situations, with the at most `warmup` steps that led there."""
+    latents = torch.zeros(len(frames), warmup + 1, episodes[0].posterior.mean.shape[1])
+    actions = torch.zeros(len(frames), warmup, dtype=torch.int64)
+    lengths = torch.zeros(len(frames), dtype=torch.int64)
+    for row, (number, frame) in enumerate(frames):
         length = min(frame, warmup)
         episode = episodes[number]
         latents[row, warmup - length :] = episode.posterior.mean[frame - length : frame + 1]

@@ -27,8 +27,8 @@ def test_every_probe_of_a_small_world(tmp_path: Path, capsys: pytest.CaptureFixt
     for index in range(12):
         write_episode(tmp_path / "d" / f"episode-{index:06d}.safetensors", made_up_episode(index, steps=60))
     command = (
-        f"probe --dataset {tmp_path}/d --vae {tmp_path}/v.pt --mdnrnn {tmp_path}/m.pt --controller {tmp_path}/c.pt "
-        f"--output {tmp_path}/p.json --dreams 4 --episodes 1 --max-steps 25"
+        f"probe --dataset {tmp_path}/d --own {tmp_path}/d --vae {tmp_path}/v.pt --mdnrnn {tmp_path}/m.pt "
+        f"--controller {tmp_path}/c.pt --output {tmp_path}/p.json --dreams 4 --episodes 1 --max-steps 25"
     )
     assert cli.main(command.split()) == 0
     said = capsys.readouterr().out
@@ -41,6 +41,9 @@ def test_every_probe_of_a_small_world(tmp_path: Path, capsys: pytest.CaptureFixt
     assert 0.0 <= found["mixture"]["entropy"]["mean"] <= found["mixture"]["most"]
     assert len(found["agreement"]["real"]) == 3 + 8
     assert -1.0 <= found["agreement"]["spearman"] <= 1.0
+    whole = found["mortality"][-1]
+    assert whole["situations"] == sum(one["situations"] for one in found["mortality"][:-1])
+    assert f"x {whole['first']:4d} to {whole['last']:4d}: {whole['dreamt']:4.0%} | {whole['real']:4.0%}" in said
     assert f"AUC {found['one_step']['auc']:.4f}" in said
     assert f"Spearman {found['agreement']['spearman']:.2f}" in said
 
