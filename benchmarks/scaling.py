@@ -108,7 +108,8 @@ class _Collected:
         config = CollectConfig(
             policy="biased", episodes=episodes, max_steps=150, output=output, workers=workers, cluster=cluster
         )
-        files = list(collect(config).iterdir())
+        collect(config)
+        files = list(output.iterdir())
         written = sorted(file.stat().st_mtime for file in files)
         first = min(4 * worker_count(0), len(written) // 2)
         return cls(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import io
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar, get_args
 
 import tyro
@@ -21,6 +23,7 @@ Config = TypeVar("Config")
 
 # tyro draws its messages in a box; a mistake is to be one line.
 _BOX = re.compile("[│╭╮╰╯─]+")
+_ADDRESS = re.compile("[A-Za-z][A-Za-z0-9+.-]+:/")  # more than one letter: C:/ is a drive
 
 
 def parse_flags(config_class: type[Config], arguments: Sequence[str], program: str) -> Config:
@@ -36,7 +39,7 @@ def parse_flags(config_class: type[Config], arguments: Sequence[str], program: s
     messages = io.StringIO()
     try:
         with contextlib.redirect_stderr(messages):
-            return tyro.cli(
+            config: Config = tyro.cli(
                 config_class,
                 args=list(arguments),
                 default=preset_config(config_class, preset),
@@ -46,6 +49,17 @@ def parse_flags(config_class: type[Config], arguments: Sequence[str], program: s
         if stop.code == 0:
             raise
         raise InputError(f"{_message(messages.getvalue())} ({program} --help lists the flags)") from None
+    _refuse_addresses(config)
+    return config
+
+
+def _refuse_addresses(config: object) -> None:
+    """A path that is the address of an object store has lost one of its slashes, and would become a folder here."""
+    assert dataclasses.is_dataclass(config)
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        if isinstance(value, Path) and _ADDRESS.match(value.as_posix()):
+            raise InputError(f"--{item.name.replace('_', '-')}: expected a path of this machine, found {value}")
 
 
 def _message(boxed: str) -> str:

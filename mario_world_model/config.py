@@ -12,17 +12,31 @@ import math
 import reprlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from tyro.conf import OmitArgPrefixes, Positional
+from tyro.constructors import PrimitiveConstructorSpec
 
 from mario_world_model.errors import InputError
+from mario_world_model.utils.storage import Location, location
 
 ActionSet = Literal["RIGHT_ONLY", "SIMPLE_MOVEMENT", "COMPLEX_MOVEMENT"]
 BackendChoice = Literal["auto", "stable-retro", "nes-py"]
 PresetName = Literal["default", "demo", "paper", "debug"]
 ProtocolName = Literal["sticky", "deterministic", "noops", "start-states"]
 DeviceChoice = Literal["auto", "cpu", "cuda", "mps"]
+
+DataSet = Annotated[
+    Location,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH|ADDRESS",
+        instance_from_str=lambda words: location(words[0]),
+        is_instance=lambda value: isinstance(value, Location),
+        str_from_instance=lambda value: [str(value)],
+    ),
+]
+"""Where a data set is: the only thing that may be in a store, as s3://bucket/run/rollouts."""
 
 TRAINING_SEEDS, TEST_SEEDS, VALIDATION_SEEDS = (
     range(1_000_000),
@@ -214,8 +228,8 @@ class CollectConfig:
     elsewhere: float | None = None
     """Share of episodes that begin in places which earlier ones, of this data set, reached; default: 0.8 for explore,
     0 for others. The places are kept beside the data set, so that --append goes on from them with any policy."""
-    output: Path = Path("data/mario_rollouts.pkl")
-    """Data set to write."""
+    output: DataSet = Path("data/mario_rollouts.pkl")
+    """Data set to write: a .pkl, a folder, or the address of one in an object store, as s3://bucket/run/rollouts."""
     append: bool = False
     """Add to the data set at --output instead of replacing it."""
     workers: int = 0
@@ -242,7 +256,7 @@ class TrainVAEConfig:
 
     preset: PresetName = "default"
     """Set of defaults to start from."""
-    dataset: Path = Path("data/mario_rollouts.pkl")
+    dataset: DataSet = Path("data/mario_rollouts.pkl")
     """Data set from data_collection."""
     skip_damaged: bool = False
     """Leave out episodes that are damaged, each named; otherwise the first one ends the command."""
@@ -293,7 +307,7 @@ class TrainMDNRNNConfig:
 
     preset: PresetName = "default"
     """Set of defaults to start from."""
-    dataset: Path = Path("data/mario_rollouts.pkl")
+    dataset: DataSet = Path("data/mario_rollouts.pkl")
     """Data set from data_collection."""
     skip_damaged: bool = False
     """Leave out episodes that are damaged, each named; otherwise the first one ends the command."""
@@ -570,7 +584,7 @@ class EvaluateConfig:
     """Another agent: uniform, biased or right, which know nothing; replay: the actions of the furthest episode of
     --dataset; a .zip of stable-baselines3 with --trust; or your own code as module:function, from a screen uint8
     (224, 240, 3) to an action."""
-    dataset: Path | None = None
+    dataset: DataSet | None = None
     """Data set whose furthest episode from the start of the level --policy replay plays again."""
     protocol: ProtocolName | None = None
     """Conditions by name, the same for every agent; sets --sticky and --noops, and takes test seeds alone. sticky: the
@@ -633,7 +647,7 @@ class ReportConfig:
     """VAE of the world model whose dream to show."""
     mdnrnn: Path | None = None
     """MDN-RNN of it."""
-    dataset: Path | None = None
+    dataset: DataSet | None = None
     """Data set with the episode to show beside its dream."""
     console: OmitArgPrefixes[ConsoleConfig] = field(default_factory=ConsoleConfig)
 
@@ -652,11 +666,11 @@ class ProbeConfig:
     """VAE of the world model."""
     mdnrnn: Path = Path("checkpoints/mdn_rnn_mario.pt")
     """MDN-RNN of the world model."""
-    dataset: Path = Path("data/mario_rollouts.pkl")
+    dataset: DataSet = Path("data/mario_rollouts.pkl")
     """Data set it was trained on."""
     skip_damaged: bool = False
     """Leave out episodes that are damaged, each named; otherwise the first one ends the command."""
-    own: Path | None = None
+    own: DataSet | None = None
     """Data set nothing was trained on, such as episodes of the present controller, to judge by instead; with
     --controller it has to be what that one played."""
     controller: Path | None = None
@@ -730,7 +744,7 @@ class DreamVideoConfig:
     """MDN-RNN checkpoint."""
     controller: Path = Path("checkpoints/controller_mario.pt")
     """Controller checkpoint; not needed with --dataset."""
-    dataset: Path | None = None
+    dataset: DataSet | None = None
     """Data set with the episode to show beside its dream."""
     episode: int | None = None
     """Which one, counted from 0; default: the held-out one that got furthest."""
@@ -770,7 +784,7 @@ class PlaygroundConfig:
     """Controller checkpoint."""
     ppo: Path | None = None
     """PPO checkpoint, to let it play too."""
-    dataset: Path | None = None
+    dataset: DataSet | None = None
     """Data set in whose frames one may begin."""
     keep: Path = Path("data/demonstrations")
     """Data set (a folder) to which "keep" adds what was played."""
@@ -1021,7 +1035,7 @@ def to_plain(config: object) -> Any:
         return {item.name: to_plain(getattr(config, item.name)) for item in dataclasses.fields(config)}
     if isinstance(config, (list, tuple)):
         return [to_plain(value) for value in config]
-    return str(config) if isinstance(config, Path) else config
+    return str(config) if isinstance(config, Location) else config
 
 
 def from_plain(config_class: type[Config], plain: Any, where: str) -> Config:

@@ -8,6 +8,7 @@ from multiprocessing.synchronize import Lock
 from pathlib import Path
 
 from mario_world_model.config import ConsoleConfig
+from mario_world_model.utils.storage import Location
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Material:
     mdnrnn: Path
     controller: Path
     ppo: Path | None
-    dataset: Path | None
+    dataset: Location | None
     keep: Path
     """Folder of the data set to which demonstrations are added."""
     console: ConsoleConfig

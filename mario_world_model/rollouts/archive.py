@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -12,6 +11,7 @@ from safetensors.numpy import save_file
 
 from mario_world_model.errors import InputError
 from mario_world_model.utils.atomic import written_whole
+from mario_world_model.utils.storage import Location, here
 
 Cell = tuple[int, int, int]
 """World, stage, and the `CELL_WIDTH` pixels of the level that Mario is in."""
@@ -43,26 +43,27 @@ class Archive:
         self.states.update(found)
 
 
-def write_archive(path: Path, archive: Archive, episodes: int) -> None:
+def write_archive(path: Location, archive: Archive, episodes: int) -> None:
     """Write the archive as it is after `episodes` episodes, whole or not at all."""
     tensors = {json.dumps(cell): np.frombuffer(state, np.uint8) for cell, state in archive.states.items()}
     with written_whole(path) as temporary:
         save_file(tensors, temporary, metadata={"schema": _SCHEMA, "episodes": str(episodes)})
 
 
-def read_archive(path: Path) -> tuple[Archive, int]:
+def read_archive(path: Location) -> tuple[Archive, int]:
     """What `write_archive` wrote; an empty archive after no episodes where there is no such file.
 
     Raises InputError when the file is damaged.
     """
-    if not path.exists():
+    if not path.is_file():
         return Archive(), 0
     try:
-        file = safe_open(path, framework="numpy")
-        metadata = file.metadata() or {}
-        if metadata.get("schema") != _SCHEMA:
-            raise InputError(f"{path}: expected an archive of schema {_SCHEMA}, found {metadata.get('schema')!r}")
-        cells = {tuple(json.loads(key)): file.get_tensor(key).tobytes() for key in file.keys()}  # noqa: SIM118
-        return Archive(cells), int(metadata["episodes"])
+        with here(path) as copy:
+            file = safe_open(copy, framework="numpy")
+            metadata = file.metadata() or {}
+            if metadata.get("schema") != _SCHEMA:
+                raise InputError(f"{path}: expected an archive of schema {_SCHEMA}, found {metadata.get('schema')!r}")
+            cells = {tuple(json.loads(key)): file.get_tensor(key).tobytes() for key in file.keys()}  # noqa: SIM118
+            return Archive(cells), int(metadata["episodes"])
     except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: expected the archive of an exploration, found a damaged file ({error})") from error

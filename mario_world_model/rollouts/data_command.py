@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tyro.conf import Positional
 
 from mario_world_model.command import run_command
+from mario_world_model.config import DataSet
 from mario_world_model.errors import InputError
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.minari_dataset import export_minari, import_minari
@@ -41,8 +42,8 @@ class DataConfig:
 
     action: Positional[Literal["info", "export", "import"]] = "info"
     """What to do with it: look into it, write it for Minari, or make it of what was written so."""
-    path: Positional[Path] = Path("data/mario_rollouts.pkl")
-    """A .pkl data set or a folder of episodes; with import, what is to become one."""
+    path: Positional[DataSet] = Path("data/mario_rollouts.pkl")
+    """A .pkl data set, a folder of episodes or one in an object store; with import, what is to become one."""
     minari: str | None = None
     """Name of the data set in Minari, as mario/level-1-1-v0."""
     minari_root: Path | None = None
@@ -50,7 +51,7 @@ class DataConfig:
     skip_damaged: bool = False
     """Leave out episodes that are damaged, each named; otherwise the first one ends the command."""
     strip: Path | None = None
-    """Where to write the frame strip; default: <path>.png."""
+    """Where to write the frame strip; default: <path>.png, of a data set in a store in this folder."""
 
 
 def describe_dataset(dataset: Dataset) -> str:
@@ -104,6 +105,8 @@ def _act(config: DataConfig) -> None:
         dataset = open_dataset(config.path, config.skip_damaged)
         print(export_minari(dataset, config.minari, config.minari_root))
     else:
+        if not isinstance(config.path, Path):
+            raise InputError(f"data import: expected a path of this machine, found {config.path}")
         import_minari(config.minari, config.minari_root, config.path)
         dataset = open_dataset(config.path)
         print(f"{dataset.path}: {len(dataset.episodes)} episodes, {dataset.steps} steps")
@@ -111,7 +114,8 @@ def _act(config: DataConfig) -> None:
 
 def _show(dataset: Dataset, config: DataConfig) -> None:
     print(describe_dataset(dataset))
-    strip = config.strip or config.path.with_name(config.path.name + ".png")
+    beside = config.path if isinstance(config.path, Path) else Path(config.path.name)
+    strip = config.strip or beside.with_name(beside.name + ".png")
     with written_whole(strip) as temporary:
         iio.imwrite(temporary, frame_strip(dataset))
     print(strip)

@@ -12,10 +12,12 @@ from pathlib import Path
 from mario_world_model.config import ActionSet, ViewConfig
 from mario_world_model.errors import InputError
 from mario_world_model.models.world_model import Controls
-from mario_world_model.rollouts.episode import Episode, check_content
-from mario_world_model.rollouts.episode_file import SUFFIX, read_episode
+from mario_world_model.rollouts.episode import Episode
+from mario_world_model.rollouts.episode_file import SUFFIX, read_sound
+from mario_world_model.rollouts.mirror import mirrored
 from mario_world_model.rollouts.pickle_file import read_pickle
 from mario_world_model.utils.seeding import stream
+from mario_world_model.utils.storage import Address, Location
 
 # Of every ten episodes one is held out; the stream keeps a data set's split when it grows.
 _HELD_OUT_SHARE = 0.1
@@ -27,6 +29,7 @@ class Dataset:
     """Episodes that were played under the same controls."""
 
     path: Path
+    """Where it is, or its copy, if it is in a store."""
     episodes: Sequence[Episode]
 
     @property
@@ -63,14 +66,16 @@ def episode_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob(f"episode-*{SUFFIX}"))
 
 
-def open_dataset(path: Path, skip_damaged: bool = False) -> Dataset:
-    """Open a data set: a .pkl file is read into memory, a folder's frames stay on disk.
+def open_dataset(path: Location, skip_damaged: bool = False) -> Dataset:
+    """Open a data set: a .pkl file is read into memory, a folder's frames stay on disk; one in a store is copied first.
 
     Every episode is held against the hash of its content. Raises InputError when there is no data set, its
     episodes do not belong together, or one is damaged; with `skip_damaged` such a one is named and left out.
     """
+    if isinstance(path, Address):
+        path = mirrored(path)
     if path.is_dir():
-        readers = [functools.partial(_read_sound, file) for file in episode_files(path)]
+        readers = [functools.partial(read_sound, file) for file in episode_files(path)]
     elif path.is_file():
         readers = read_pickle(path)  # type: ignore[assignment]
     else:
@@ -94,17 +99,3 @@ def open_dataset(path: Path, skip_damaged: bool = False) -> Dataset:
                     f"{first.index} and {getattr(episode.info, field)!r} in episode {episode.info.index}"
                 )
     return Dataset(path, episodes)
-
-
-def _read_sound(file: Path) -> Episode:
-    episode = read_episode(file)
-    found = file.stat()
-    _check_once(file, found.st_size, found.st_mtime_ns)
-    return episode
-
-
-@functools.cache
-def _check_once(file: Path, size: int, written: int) -> None:
-    """Read and hash a file's content the first time that this process meets it as it is."""
-    del size, written
-    check_content(read_episode(file), str(file))

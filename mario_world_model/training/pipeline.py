@@ -42,8 +42,9 @@ from mario_world_model.evaluation.dream_beside_reality import compare, filmstrip
 from mario_world_model.evaluation.summary import Summary, describe
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.episode import Episode
-from mario_world_model.training.data_collection import collect, collection_waits
+from mario_world_model.training.data_collection import collect
 from mario_world_model.training.evaluate import evaluate
+from mario_world_model.training.gathering import collection_waits
 from mario_world_model.training.journal import Journal
 from mario_world_model.training.resume import settings_of
 from mario_world_model.training.rounds import Round

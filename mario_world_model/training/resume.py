@@ -28,6 +28,7 @@ from mario_world_model.utils.cost import Cost, cost, cost_of, hours
 from mario_world_model.utils.hashes import file_sha256
 from mario_world_model.utils.lock import sole_writer
 from mario_world_model.utils.signals import stop_asked
+from mario_world_model.utils.storage import Location
 from mario_world_model.utils.tracking import Tracker, Untracked, config_file, save_config
 from mario_world_model.utils.weights_and_biases import require_wandb
 
@@ -291,7 +292,7 @@ def settings_of(config: object) -> dict[str, Any]:
         value = getattr(config, item.name)
         if dataclasses.is_dataclass(value):
             found |= settings_of(value)
-        elif item.name not in _IRRELEVANT and not isinstance(value, Path):
+        elif item.name not in _IRRELEVANT and not isinstance(value, Location):
             found[item.name] = list(value) if isinstance(value, tuple) else value
     return found
 

@@ -10,15 +10,20 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from mario_world_model.errors import InputError
+from mario_world_model.utils.storage import Address, Location
 
 
 @contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Location) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it takes `path`'s place once the block has succeeded.
 
     Whatever interrupts the block, a loss of power included, leaves the former file or the new one.
-    Raises InputError when the folder cannot be written.
+    Raises InputError when the folder cannot be written, OSError when a store fails.
     """
+    if isinstance(path, Address):
+        with path.written() as temporary:
+            yield temporary
+        return
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

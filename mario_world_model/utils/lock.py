@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ else:
 
 
 _TEMPORARY = re.compile(r"\.(\d+)\.tmp")
+_POLL = 0.2  # seconds between looks at whether it is our turn
 
 
 @contextlib.contextmanager
@@ -54,6 +56,20 @@ def sole_writer(output: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             path.unlink()
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """Hold `<path>.turn` as long as this lasts, once whoever has it is done."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(path.name + ".turn").open("w") as file:
+        while True:
+            try:
+                _take(file.fileno())
+                break
+            except OSError:
+                time.sleep(_POLL)
+        yield
 
 
 def _open_locked(path: Path) -> int:

@@ -15,9 +15,9 @@ from mario_world_model import cli
 from mario_world_model.config import CollectConfig, DreamConfig, EvaluateConfig, TrainControllerConfig
 from mario_world_model.errors import InputError
 from mario_world_model.rollouts.dataset import open_dataset
-from mario_world_model.training import data_collection
 from mario_world_model.training.data_collection import collect
 from mario_world_model.training.evaluate import evaluate
+from mario_world_model.training.gather_in_folder import FolderGathering
 from mario_world_model.training.train_controller import path_file, train_controller
 from mario_world_model.utils.checkpoint import load_checkpoint
 from mario_world_model.utils.executor import open_executor
@@ -36,7 +36,7 @@ def collection(output: Path, **changes: Any) -> CollectConfig:
 @pytest.fixture
 def away(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nodes that do not see the folder of the data set."""
-    monkeypatch.setattr(data_collection._Partial, "mark", lambda partial: partial.folder / "nowhere")
+    monkeypatch.setattr(FolderGathering, "mark", lambda gathering: gathering.folder / "nowhere")
 
 
 def test_a_node_lost_in_mid_collection_changes_nothing(

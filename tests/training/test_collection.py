@@ -12,7 +12,8 @@ from mario_world_model.errors import InputError
 from mario_world_model.rollouts.archive import Archive
 from mario_world_model.rollouts.dataset import open_dataset
 from mario_world_model.training import data_collection
-from mario_world_model.training.data_collection import collect, note_of
+from mario_world_model.training.data_collection import collect
+from mario_world_model.training.gathering import note_of
 from mario_world_model.utils.environment import make_env
 from mario_world_model.utils.preprocessing import preprocess
 
@@ -111,7 +112,7 @@ def test_places_survive_where_the_end_of_an_exploration_was_broken_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = small(tmp_path / "d", policy="explore", episodes=3, max_steps=4)
-    monkeypatch.setattr("mario_world_model.training.data_collection.save_config", break_off)
+    monkeypatch.setattr("mario_world_model.training.gather_in_folder.save_config", break_off)
     with pytest.raises(KeyboardInterrupt):
         collect(config)
     monkeypatch.undo()
@@ -147,7 +148,7 @@ def break_off(*_: object, **__: object) -> None:
 @pytest.mark.parametrize("append", [False, True])
 @pytest.mark.parametrize(
     ("form", "last"),
-    [("d", "sync_folder"), ("d", "save_config"), ("d", "_Partial.remove"), ("d.pkl", "save_config")],
+    [("d", "sync_folder"), ("d", "save_config"), ("d", "FolderGathering.remove"), ("d.pkl", "save_config")],
 )
 def test_the_end_of_a_collection_can_be_broken_off_anywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, append: bool, last: str
@@ -157,7 +158,7 @@ def test_the_end_of_a_collection_can_be_broken_off_anywhere(
         if append:
             collect(one(output))
         if name == "broken":
-            monkeypatch.setattr(f"mario_world_model.training.data_collection.{last}", break_off)
+            monkeypatch.setattr(f"mario_world_model.training.gather_in_folder.{last}", break_off)
             with contextlib.suppress(KeyboardInterrupt):
                 collect(one(output, append=append))
             monkeypatch.undo()

@@ -11,7 +11,7 @@ import pytest
 from mario_world_model import cli
 from mario_world_model.config import CollectConfig
 from mario_world_model.rollouts.pickle_file import write_pickle
-from mario_world_model.training.data_collection import _Partial
+from mario_world_model.training.gather_in_folder import FolderGathering
 from mario_world_model.utils.cost import Cost, cost, cost_from_plain, cost_of, total
 from mario_world_model.utils.provenance import cores
 from tests.rollouts.episodes import made_up_episode
@@ -58,10 +58,10 @@ def test_a_training_that_goes_on_from_another_adds_to_its_cost(tmp_path: Path, m
 
 def test_the_time_of_an_interrupted_collection_counts(tmp_path: Path) -> None:
     for sitting in (1, 2):
-        partial = _Partial(CollectConfig(output=tmp_path / "d"))
-        partial.open(0)
-        before = partial.seconds
-        with contextlib.suppress(KeyboardInterrupt), partial.timed():
-            partial.note_time()
+        gathering = FolderGathering(CollectConfig(), tmp_path / "d")
+        gathering.begin()
+        before = gathering.seconds
+        with contextlib.suppress(KeyboardInterrupt), gathering.timed():
+            gathering.note_time()
             raise KeyboardInterrupt
-        assert partial.seconds > before, sitting
+        assert gathering.seconds > before, sitting
