@@ -40,10 +40,10 @@ from mario_world_model.utils.devices import choose_device
 from mario_world_model.utils.environment import make_worker_env
 from mario_world_model.utils.game_state import ResumableGame
 from mario_world_model.utils.processes import start_method
+from mario_world_model.utils.task_queue import ATTEMPTS
 from mario_world_model.utils.tracking import Tracker, Untracked
 from mario_world_model.utils.workers import SILENCE
 
-_ATTEMPTS = 4  # times that games may be lost before the fault is taken to lie elsewhere
 # What is left of the first learning rate and entropy bonus at the end. Less exploration than this, or
 # as much of it to the last, and runs on 1-1 collapse or stay random.
 _LAST_RATE_SHARE = 2 / 3
@@ -96,7 +96,7 @@ def train_ppo(config: PPOConfig) -> PPOFigures:
 
 def _with_games_replaced(config: PPOConfig, run: Run, checks: Checks) -> PPO:
     """Train to the end; a lost game is begun again, and the present rollout with it."""
-    for attempt in range(_ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         games = _Games(config)
         progress = _Progress(config, run, checks)
         try:
@@ -106,9 +106,9 @@ def _with_games_replaced(config: PPOConfig, run: Run, checks: Checks) -> PPO:
                 run.save(progress.state)
             raise
         except (EOFError, ConnectionError) as loss:
-            if attempt + 1 == _ATTEMPTS:
+            if attempt + 1 == ATTEMPTS:
                 raise InputError(
-                    f"PPO: lost a game's process {_ATTEMPTS} times ({loss or type(loss).__name__})"
+                    f"PPO: lost a game's process {ATTEMPTS} times ({loss or type(loss).__name__})"
                 ) from loss
             print("PPO: a game's process was lost; this rollout is played again", file=sys.stderr)
             if progress.state is not None:

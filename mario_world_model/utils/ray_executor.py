@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -18,7 +16,7 @@ import mario_world_model
 from mario_world_model.errors import InputError
 from mario_world_model.utils.parcels import pack, unpack
 from mario_world_model.utils.processes import use_one_thread
-from mario_world_model.utils.workers import ATTEMPTS, portable
+from mario_world_model.utils.task_queue import LostError, TaskQueue, portable, returned_by
 
 try:
     import ray
@@ -62,23 +60,19 @@ class RayExecutor:
 
     def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
         """As `Executor.run` has it."""
-        waiting, losses = deque(range(len(tasks))), Counter[int]()
+        waiting = TaskQueue(len(tasks))
         running: dict[Any, int] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < self._room():
-                    index = waiting.popleft()
+                    index = waiting.take()
                     running[self._begin(function, tasks[index])] = index
                 for reference in ray.wait(list(running), num_returns=1, timeout=_POLL)[0]:
                     index = running.pop(reference)
                     try:
                         result = _outcome(reference)
-                    except _LostError as loss:
-                        losses[index] += 1
-                        if losses[index] == ATTEMPTS:
-                            raise loss.cause from None
-                        print(f"{loss}; its task is run again", file=sys.stderr)
-                        waiting.appendleft(index)
+                    except LostError as loss:
+                        waiting.lost(index, loss)
                     else:
                         yield index, result
         finally:
@@ -128,28 +122,16 @@ def _connect(address: str) -> None:
         ) from error
 
 
-class _LostError(Exception):
-    """A task has to be run again; `cause` is what to raise if it comes to that too often."""
-
-    def __init__(self, what: str, cause: BaseException | None = None) -> None:
-        super().__init__(what)
-        self.cause = cause or InputError(f"{what}, {ATTEMPTS} times with the same task")
-
-
 def _outcome(reference: Any) -> Any:
-    """What a task returned; raises _LostError, or the task's InputError."""
+    """What a task returned; raises LostError, or the task's InputError."""
     try:
         node, returned, result = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         # Our own part of the task catches everything; this came before it, such as a package that is missing.
         raise InputError(f"--cluster: a node cannot run tasks: {error.cause!r}") from error
     except ray.exceptions.RayError as error:
-        raise _LostError(f"a node or a process of it was lost ({type(error).__name__})") from None
-    if returned:
-        return result
-    if isinstance(result, InputError):
-        raise result
-    raise _LostError(f"a task on node {node} failed with {type(result).__name__}: {result}", result)
+        raise LostError(f"a node or a process of it was lost ({type(error).__name__})") from None
+    return returned_by(f"a task on node {node}", returned, result)
 
 
 def _versions() -> dict[str, str]:

@@ -5,28 +5,22 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import pickle
 import signal
 import sys
 import time
-import traceback
-from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Self, TypeVar
 
-from mario_world_model.errors import InputError
 from mario_world_model.utils.processes import end_with_parent, use_one_thread, worker_context
+from mario_world_model.utils.task_queue import LostError, TaskQueue, portable, returned_by
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 SILENCE = 120.0
 """Seconds without a sign of life after which a worker counts as hung; a step of the game takes milliseconds."""
-
-ATTEMPTS = 4
-"""Times that a task may cost its worker's life before the fault is taken to lie in the task."""
 
 BEGINNING = 120.0  # seconds that a worker may take to start and to take up its task
 _BEAT = 1.0  # seconds between signs of life
@@ -67,11 +61,11 @@ class WorkerPool:
         A worker that is killed, falls silent or raises is replaced and its task run again, so a task must be
         safe to repeat. What a task raises every time ends the iteration, an InputError at once.
         """
-        waiting, losses = deque(range(len(tasks))), Counter[int]()
+        waiting = TaskQueue(len(tasks))
         try:
             while waiting or any(worker.task is not None for worker in self._workers):
                 for worker in self._idle(len(waiting)):
-                    worker.begin(waiting.popleft(), function, tasks)
+                    worker.begin(waiting.take(), function, tasks)
                 wait([worker.connection for worker in self._workers], _POLL)
                 for worker in list(self._workers):
                     index = worker.task
@@ -79,13 +73,9 @@ class WorkerPool:
                         continue
                     try:
                         outcome = worker.outcome()
-                    except _LostError as loss:
+                    except LostError as loss:
                         self._remove(worker)
-                        losses[index] += 1
-                        if losses[index] == ATTEMPTS:
-                            raise loss.cause from None
-                        print(f"{loss}; its task is run again", file=sys.stderr)
-                        waiting.appendleft(index)
+                        waiting.lost(index, loss)
                     else:
                         if outcome is not None:
                             yield index, outcome[0]
@@ -107,14 +97,6 @@ class WorkerPool:
         self._workers.remove(worker)
 
 
-class _LostError(Exception):
-    """A worker has to be replaced; `cause` is what to raise if it comes to that too often."""
-
-    def __init__(self, what: str, cause: BaseException | None = None) -> None:
-        super().__init__(what)
-        self.cause = cause or InputError(f"{what}, {ATTEMPTS} times with the same task")
-
-
 class _Worker:
     """One process, seen from the parent."""
 
@@ -134,7 +116,7 @@ class _Worker:
             self.connection.send((function, tasks[index]))
 
     def outcome(self) -> tuple[Any] | None:
-        """What its task returned, once it has; raises _LostError, or the task's InputError."""
+        """What its task returned, once it has; raises LostError, or the task's InputError."""
         try:
             while self.connection.poll():
                 self._heard, self._at_work = time.monotonic(), True
@@ -143,19 +125,16 @@ class _Worker:
                     return self._judged(*message)
         except (EOFError, OSError):
             self._process.join(1.0)
-            raise _LostError(f"worker {self._process.pid} ended (exit code {self._process.exitcode})") from None
+            raise LostError(f"worker {self._process.pid} ended (exit code {self._process.exitcode})") from None
         silent = time.monotonic() - self._heard
         if silent > (SILENCE if self._at_work else BEGINNING):
-            raise _LostError(f"worker {self._process.pid} gave no sign of life for {silent:.0f} s")
+            raise LostError(f"worker {self._process.pid} gave no sign of life for {silent:.0f} s")
         return None
 
     def _judged(self, returned: bool, result: Any) -> tuple[Any]:
-        if not returned:
-            if isinstance(result, InputError):
-                raise result
-            raise _LostError(f"worker {self._process.pid} failed with {type(result).__name__}: {result}", result)
+        outcome = (returned_by(f"worker {self._process.pid}", returned, result),)
         self.task = None
-        return (result,)
+        return outcome
 
     def end(self) -> None:
         """Let an idle worker go; it leaves when its connection closes."""
@@ -206,13 +185,3 @@ def _serve(connection: Connection) -> None:
             connection.send(outcome)
         except OSError:
             return
-
-
-def portable(error: Exception) -> Exception:
-    """An exception that can be sent, with what led to it."""
-    error.add_note("".join(traceback.format_exception(error)))
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error

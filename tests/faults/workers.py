@@ -19,7 +19,7 @@ from pathlib import Path
 from mario_world_model.config import CollectConfig
 from mario_world_model.rollouts.dataset import open_dataset
 from mario_world_model.training.data_collection import collect
-from mario_world_model.utils import workers
+from mario_world_model.utils import task_queue, workers
 
 _SILENCE = 3.0  # seconds; the program waits longer, which would only make this script slower
 _EPISODES = 40
@@ -84,7 +84,7 @@ def children(process: int) -> list[int]:
 def sabotage(faults: int, seed: int) -> Figures:
     """Collect the same data set until `faults` workers were lost."""
     workers.SILENCE, workers.BEGINNING = _SILENCE, 5 * _SILENCE
-    workers.ATTEMPTS = faults  # that chance hits the same task again and again is no fault of the task's
+    task_queue.ATTEMPTS = faults  # that chance hits the same task again and again is no fault of the task's
     figures = Figures()
     luck = random.Random(seed)
     begun = time.monotonic()

@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 
 from mario_world_model.errors import InputError
-from mario_world_model.utils import workers
+from mario_world_model.utils import task_queue, workers
 from mario_world_model.utils.workers import WorkerPool, worker_count
 
 Task, Result = TypeVar("Task"), TypeVar("Result")
@@ -83,7 +83,7 @@ def test_a_hung_worker_is_replaced_and_its_task_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(workers, "SILENCE", 3.0)
-    monkeypatch.setattr(workers, "ATTEMPTS", 1000)  # on a crowded machine a worker may take longer to begin
+    monkeypatch.setattr(task_queue, "ATTEMPTS", 1000)  # on a crowded machine a worker may take longer to begin
     assert dict(run_tasks(stop_once, [tmp_path / name for name in "ab"], workers=2)) == dict.fromkeys(range(2), "done")
     assert capsys.readouterr().err.count("gave no sign of life") >= 2
 
