@@ -25,6 +25,7 @@ BackendChoice = Literal["auto", "stable-retro", "nes-py"]
 PresetName = Literal["default", "demo", "paper", "debug"]
 ProtocolName = Literal["sticky", "deterministic", "noops", "start-states"]
 DeviceChoice = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["float32", "bfloat16"]
 
 DataSet = Annotated[
     Location,
@@ -281,6 +282,11 @@ class TrainVAEConfig:
     """VAE checkpoint to start from instead of random weights."""
     device: DeviceChoice = "auto"
     """auto: CUDA, else Apple MPS, else CPU."""
+    precision: Precision = "float32"
+    """What networks multiply in. bfloat16: half the bits where a GPU is then faster; weights, places, losses and Adam
+    stay float32."""
+    compile: bool = False
+    """Have torch compile network and loss: a minute more at first, faster updates then; takes a C++ compiler."""
     logs: Path = Path("logs")
     """Folder for TensorBoard and JSON lines."""
     wandb: bool = False
@@ -363,6 +369,12 @@ class TrainMDNRNNConfig:
     """MDN-RNN checkpoint to start from instead of random weights; its VAE may have been trained on since."""
     device: DeviceChoice = "auto"
     """auto: CUDA, else Apple MPS, else CPU."""
+    precision: Precision = "float32"
+    """What the layers behind the LSTM multiply in. bfloat16: half the bits where a GPU is then faster; weights, LSTM,
+    densities and Adam stay float32."""
+    compile: bool = False
+    """Have torch compile what lies behind the LSTM, and the loss: a minute more at first, faster updates then; takes a
+    C++ compiler."""
     logs: Path = Path("logs")
     """Folder for TensorBoard and JSON lines."""
     wandb: bool = False

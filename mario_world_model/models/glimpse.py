@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mario_world_model.emulation.landmarks import LANDMARKS, SIGHT
+from mario_world_model.models.precision import full_precision
 
 PLACES: Final = 32
 """Rows and columns of the map of places Mario may be at; two pixels of a frame each."""
@@ -85,20 +86,26 @@ class GlimpseEncoder(nn.Module):
         """The same, and what it found where."""
         entered = self.enter(images)
         detail = self.detail(entered)
-        where = self.where(detail)
-        chances = where[:, 0].flatten(1).softmax(dim=1).view(-1, PLACES, PLACES)
-        numbers = torch.arange(PLACES, dtype=chances.dtype, device=chances.device)
-        column, row = (chances.sum(dim=1) @ numbers, chances.sum(dim=2) @ numbers)
-        # The map of enemies learns from where they are alone: it stays one.
-        enemies = where[:, 1:].detach().sigmoid()
-        around = self.around(_centred(torch.cat([detail, enemies], dim=1), column.detach(), row.detach()))
-        raw = self.leave(torch.cat([self.whole(entered), around], dim=1))
+        where = self.where(detail).float()
+        with full_precision(images):
+            chances = where[:, 0].flatten(1).softmax(dim=1).view(-1, PLACES, PLACES)
+            numbers = torch.arange(PLACES, dtype=chances.dtype, device=chances.device)
+            column, row = (chances.sum(dim=1) @ numbers, chances.sum(dim=2) @ numbers)
+            # The map of enemies learns from where they are alone: it stays one.
+            enemies = where[:, 1:].detach().sigmoid()
+            centred = _centred(torch.cat([detail.float(), enemies], dim=1), column.detach(), row.detach())
+        around = self.around(centred)
+        whole = self.whole(entered)
+        with full_precision(images):
+            raw = self.leave(torch.cat([whole, around], dim=1).float())
+            if self._maps == 2:
+                nearest = nearest_enemies(enemies.squeeze(1), column.detach(), row.detach())
         place = torch.stack([column * _PLACE_X - _MIDDLE, _TOP - _MIDDLE - row * _PLACE_Y], dim=1)
         odds = where.flatten(2).unbind(dim=1)
         if self._maps == 1:
             return torch.cat([place, raw[:, 2:]], dim=1), Sighting(odds[0], None)
-        nearest = raw[:, _ENEMIES] + nearest_enemies(enemies.squeeze(1), column.detach(), row.detach())
-        posterior = torch.cat([place, raw[:, 2 : _ENEMIES.start], nearest, raw[:, _ENEMIES.stop :]], dim=1)
+        corrected = raw[:, _ENEMIES] + nearest
+        posterior = torch.cat([place, raw[:, 2 : _ENEMIES.start], corrected, raw[:, _ENEMIES.stop :]], dim=1)
         return posterior, Sighting(*odds)
 
 

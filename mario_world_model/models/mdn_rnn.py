@@ -11,6 +11,7 @@ from torch.nn import functional
 from mario_world_model.config import MDNRNNConfig
 from mario_world_model.models.memory import Memory
 from mario_world_model.models.mixture import Mixture, MixtureNoise, choose_component, sample_gaussian
+from mario_world_model.models.precision import full_precision
 
 # Rewards are predicted in units of the largest a frame can give, so that the loss is of order one.
 REWARD_UNIT = 15.0
@@ -99,7 +100,9 @@ class MDNRNN(nn.Module):
         cell, before = memory.cell.tensor_split([units], dim=1)
         change = [_CHANGE_SCALE * _changes(bounded, before)] if self.config.reads_change else []
         state = (memory.hidden[:, :units].unsqueeze(0).contiguous(), cell.unsqueeze(0).contiguous())
-        hidden, (_, cell) = self.lstm(torch.cat([bounded, *change, one_hot], dim=-1), state)
+        # An LSTM adds up small changes over many steps, and cuDNN's has no bfloat16 under autocast but float16.
+        with full_precision(bounded):
+            hidden, (_, cell) = self.lstm(torch.cat([bounded, *change, one_hot], dim=-1), state)
         if not change:
             return hidden, Memory(hidden[:, -1], cell.squeeze(0))
         hidden = torch.cat([hidden, *change, one_hot], dim=-1)
@@ -113,7 +116,7 @@ class MDNRNN(nn.Module):
         else, that a change becomes a latent.
         """
         hidden = self._read(hidden, latents)
-        raw = self.mixture_head(hidden).unflatten(-1, (self.config.mixtures, self._rows))
+        raw = _outputs(self.mixture_head, hidden).unflatten(-1, (self.config.mixtures, self._rows))
         logits, gaussians = raw.split([self.choices, 2 * self.latent_size], dim=-1)
         anchor = self._anchor(hidden, latents)
         mean, log_sigma = self._gaussian(gaussians, None if anchor is None else anchor.unsqueeze(-2))
@@ -162,7 +165,7 @@ class MDNRNN(nn.Module):
         """
         latents = latents.clamp(-_LATENT_BOUND, _LATENT_BOUND)
         if self.gate_head is not None:
-            return torch.sigmoid(self.gate_head(hidden) + _FIRST_GATE) * latents
+            return torch.sigmoid(_outputs(self.gate_head, hidden) + _FIRST_GATE) * latents
         return latents if self.config.anchor == "present" else None
 
     def _gaussian(self, raw: Tensor, anchor: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -175,8 +178,14 @@ class MDNRNN(nn.Module):
         return mean, low + (high - low) * torch.sigmoid(raw_sigma)
 
     def _reward_and_ending(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        step = self.step_head(hidden)
+        step = _outputs(self.step_head, hidden)
         return step[..., 0] * REWARD_UNIT, step[..., 1:]
+
+
+def _outputs(head: nn.Linear, hidden: Tensor) -> Tensor:
+    """What a head says, in the precision of its weights whatever it multiplies in: densities take all bits."""
+    said: Tensor = head(hidden)
+    return said.to(head.weight.dtype)
 
 
 def _changes(latents: Tensor, before: Tensor) -> Tensor:

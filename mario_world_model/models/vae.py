@@ -101,8 +101,8 @@ class VAE(nn.Module):
             raw, sighting = self.encoder.look(images)
         else:
             raw = self.encoder(images)
-        posterior = _posterior(raw)
-        squares = (self.decode(posterior.sample(noise)) - images).square()
+        posterior = _posterior(raw.float())
+        squares = (self.decode(posterior.sample(noise)).float() - images).square()
         mse = squares.mean()
         weighted = mse if rarity is None else (squares * rarity.weights(frames)).mean()
         values = images[0].numel()

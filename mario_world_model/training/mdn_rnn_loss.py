@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -123,8 +125,8 @@ def mdn_rnn_loss(
     if read < length:
         rest, _ = network(latents[:, read:-1], batch.actions[:, read:], memory)
         hidden = torch.cat([hidden, rest], dim=1)
-    prediction = network.predict(hidden, latents[:, :-1])
-    closed = _step_losses(prediction, prediction.latent, targets, config)
+    judge = _compiled_judge() if config.compile else _judged
+    prediction, closed = judge(network, hidden, latents[:, :-1], targets, config)
     total = closed.total(targets, config)
     open_loop = total.new_zeros(())
     if read < length:
@@ -168,6 +170,20 @@ def _noisy(latents: Tensor, mask: Tensor, largest: float, luck: torch.Generator)
     typical = (changes.sum(dim=(0, 1)) / mask.sum().clamp(min=1.0)).sqrt()
     deviation = largest * torch.rand((len(latents), 1, 1), generator=luck, device=latents.device)
     return latents + deviation * typical * torch.randn(latents.shape, generator=luck, device=latents.device)
+
+
+def _judged(
+    network: MDNRNN, hidden: Tensor, latents: Tensor, targets: _Targets, config: TrainMDNRNNConfig
+) -> tuple[Prediction, _StepLosses]:
+    """What M expects after hidden states (B, T, H), and how wrong that is: what torch can compile of a loss, that is
+    all but LSTM and luck."""
+    prediction = network.predict(hidden, latents)
+    return prediction, _step_losses(prediction, prediction.latent, targets, config)
+
+
+@functools.cache
+def _compiled_judge() -> Callable[..., tuple[Prediction, _StepLosses]]:
+    return torch.compile(_judged)
 
 
 def _step_losses(prediction: Prediction, mixture: Mixture, targets: _Targets, config: TrainMDNRNNConfig) -> _StepLosses:

@@ -37,6 +37,9 @@ Figures = TypeVar("Figures")
 
 # What these are changes nothing that a run makes.
 _IRRELEVANT = {"preset", "workers", "cluster", "stages", "resume", "save_every", "skip_damaged", "trust", "wandb"}
+# Settings that earlier versions did not have, and what these did: said only where it is something else, so that what
+# they began is gone on with.
+_AS_BEFORE = {"precision": "float32", "compile": False}
 
 
 class StageConfig(Protocol):
@@ -292,6 +295,8 @@ def settings_of(config: object) -> dict[str, Any]:
         value = getattr(config, item.name)
         if dataclasses.is_dataclass(value):
             found |= settings_of(value)
+        elif item.name in _AS_BEFORE and value == _AS_BEFORE[item.name]:
+            continue
         elif item.name not in _IRRELEVANT and not isinstance(value, Location):
             found[item.name] = list(value) if isinstance(value, tuple) else value
     return found

@@ -41,6 +41,7 @@ from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.latents import LatentEpisode, encode_dataset
 from mario_world_model.rollouts.sequences import SequenceBatch, SequencePool, draw_starts
 from mario_world_model.training.adam import adam
+from mario_world_model.training.arithmetic import check_arithmetic, compiling, reduced
 from mario_world_model.training.budget import Budget
 from mario_world_model.training.finite import require_finite
 from mario_world_model.training.mdn_rnn_loss import MDNRNNLoss, mdn_rnn_loss
@@ -73,17 +74,20 @@ class MDNRNNFigures:
 def train_mdn_rnn(config: TrainMDNRNNConfig) -> MDNRNNFigures:
     """Train M and write its checkpoint; goes on where an interrupted training stopped."""
     with join_ranks() as ranks:
+        device = choose_device(config.device)
+        check_arithmetic(config, device, ranks)
         dataset = open_dataset(config.dataset, config.skip_damaged)
         saved_vae = load_vae(config.vae)
         if saved_vae.controls != dataset.controls:
             raise InputError(f"{config.vae}: expected a VAE for {dataset.controls}, found one for {saved_vae.controls}")
         inputs = {"dataset": dataset.fingerprint, "vae": saved_vae.fingerprint, "init": config.init}
         with Run("MDN-RNN", config, inputs, ranks) as run:
-            return run.finished(MDNRNNFigures) or _train(config, dataset, saved_vae, run, ranks)
+            return run.finished(MDNRNNFigures) or _train(config, dataset, saved_vae, device, run, ranks)
 
 
-def _train(config: TrainMDNRNNConfig, dataset: Dataset, saved_vae: SavedVAE, run: Run, ranks: Ranks) -> MDNRNNFigures:
-    device = choose_device(config.device)
+def _train(
+    config: TrainMDNRNNConfig, dataset: Dataset, saved_vae: SavedVAE, device: torch.device, run: Run, ranks: Ranks
+) -> MDNRNNFigures:
     train, held_out = dataset.split()
     torch.manual_seed(stream_seed(config.seed, _WEIGHTS_STREAM))
     network = _initial_network(config, saved_vae).to(device)
@@ -138,7 +142,8 @@ def _train(config: TrainMDNRNNConfig, dataset: Dataset, saved_vae: SavedVAE, run
                     group["lr"] = config.learning_rate * budget.rate_scale(update)
                 if config.control == "shuffled":
                     batch = dataclasses.replace(batch, actions=batch.actions.roll(1, dims=0))
-                loss = losses(batch, ranks.share(len(batch.mask)))
+                with compiling():
+                    loss = losses(batch, ranks.share(len(batch.mask)))
                 optimiser.zero_grad(set_to_none=True)
                 loss.total.backward()
                 where = f"MDN-RNN: step {update}, epoch {epoch}, batch {number}"
@@ -204,7 +209,8 @@ class _Losses(nn.Module):
 
     def forward(self, batch: SequenceBatch, share: Share) -> MDNRNNLoss:
         """The loss of a share of a batch."""
-        return mdn_rnn_loss(self.network, batch, self._config, self._luck, self._importance, share)
+        with reduced(self._config, batch.mask.device):
+            return mdn_rnn_loss(self.network, batch, self._config, self._luck, self._importance, share)
 
 
 def _initial_network(config: TrainMDNRNNConfig, saved_vae: SavedVAE) -> MDNRNN:
@@ -229,7 +235,7 @@ def _held_out(
 ) -> dict[str, float]:
     """Figures over all held-out windows, a training batch's worth at a time."""
     # The same luck every time and no noise, so that the figures of all runs compare.
-    config = dataclasses.replace(config, input_noise=0.0)
+    config = dataclasses.replace(config, input_noise=0.0, compile=False)
     luck = torch_stream(config.seed, batch.mask.device, _HELD_OUT_STREAM)
     parts = []
     for first in range(0, len(batch.mask), config.batch_size):

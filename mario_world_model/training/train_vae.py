@@ -14,6 +14,7 @@ On two GPUs, or two processes of a CPU:
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from dataclasses import dataclass
 
@@ -33,6 +34,7 @@ from mario_world_model.models.vae import VAE, VAELoss, to_frames
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.frames import FrameBatch, FramePool
 from mario_world_model.training.adam import adam
+from mario_world_model.training.arithmetic import check_arithmetic, compiling, reduced
 from mario_world_model.training.budget import Budget
 from mario_world_model.training.finite import require_finite
 from mario_world_model.training.ranks import Ranks, first_of_all, join_ranks
@@ -62,6 +64,7 @@ def train_vae(config: TrainVAEConfig) -> VAEFigures:
     """Train V and write its checkpoint; goes on where an interrupted training stopped."""
     with join_ranks() as ranks:
         device = choose_device(config.device)
+        check_arithmetic(config, device, ranks)
         dataset = open_dataset(config.dataset, config.skip_damaged)
         inputs = {"dataset": dataset.fingerprint, "init": config.init}
         with Run("VAE", config, inputs, ranks) as run:
@@ -85,7 +88,10 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
     update, first_epoch, number = at.get("update", 0), at.get("epoch", 0), at.get("batch", 0)
     updates = config.epochs * max(1, len(pool) // config.batch_size)
     budget = Budget(updates, config.max_minutes, at.get("seconds", 0.0), ranks)
-    losses = ranks.together(_Losses(vae, rarity, config))
+    losses = _Losses(vae, rarity, config)
+    if config.compile:
+        losses.compile()
+    losses = ranks.together(losses)
     share = _equal_share(ranks, min(config.batch_size, len(pool)))
     with (
         run.tracker("vae") as tracker,
@@ -105,7 +111,8 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
                 for group in optimiser.param_groups:
                     group["lr"] = config.learning_rate * budget.rate_scale(update)
                 noise = torch.randn(len(batch), vae.config.latent_size, device=device)
-                loss = losses(batch.part(share.rows).to(device), noise[share.rows], share)
+                with compiling():
+                    loss = losses(batch.part(share.rows).to(device), noise[share.rows], share)
                 optimiser.zero_grad(set_to_none=True)
                 loss.total.backward()
                 require_finite(loss.total, vae.parameters(), f"VAE: step {update}, epoch {epoch}, batch {number}")
@@ -172,10 +179,11 @@ class _Losses(nn.Module):
 
     def forward(self, batch: FrameBatch, noise: Tensor, share: Share = WHOLE) -> VAELoss:
         """The loss of frames (B, 64, 64, 3), or of a share of them, under noise (B, Z)."""
-        if not self.vae.config.landmarks:
-            return self.vae.loss(batch.frames, noise, self._rarity, share=share)
-        told, weight = (batch.landmarks, batch.enemies), self._config.landmark_weight
-        return self.vae.loss(batch.frames, noise, self._rarity, *told, weight, share)
+        with reduced(self._config, noise.device):
+            if not self.vae.config.landmarks:
+                return self.vae.loss(batch.frames, noise, self._rarity, share=share)
+            told, weight = (batch.landmarks, batch.enemies), self._config.landmark_weight
+            return self.vae.loss(batch.frames, noise, self._rarity, *told, weight, share)
 
 
 def _equal_share(ranks: Ranks, batch_size: int) -> Share:
@@ -189,9 +197,9 @@ def _equal_share(ranks: Ranks, batch_size: int) -> Share:
 def _held_out(
     vae: VAE, batch: FrameBatch, rarity: ColourRarity | None, config: TrainVAEConfig
 ) -> tuple[float, float, dict[str, float]]:
-    """Loss, PSNR and errors of landmarks of the posterior mean: without noise, so that runs compare."""
+    """Loss, PSNR and errors of landmarks of the posterior mean: without noise, in float32, so that runs compare."""
     silence = torch.zeros(256, vae.config.latent_size, device=batch.frames.device)
-    loss_of = _Losses(vae, rarity, config)
+    loss_of = _Losses(vae, rarity, dataclasses.replace(config, precision="float32"))
     losses = [loss_of(part, silence[: len(part)]) for part in batch.split(256)]
     landmarks = [loss.landmarks for loss in losses if loss.landmarks is not None]
     return (
