@@ -16,7 +16,8 @@ _MARK = re.compile(r"(<!-- bench (\w+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
 def insert(document: Path, results: dict[str, Any]) -> None:
     """Replace what stands between `<!-- bench NAME -->` and `<!-- /bench -->` by the table of that name.
 
-    Raises InputError for a document without any, or with the name of no table.
+    Tables of what was not measured stay as they are. Raises InputError for a document without any, or with the name of
+    no table.
     """
     text = document.read_text()
     names = [name for _, name, _ in _MARK.findall(text)]
@@ -26,6 +27,8 @@ def insert(document: Path, results: dict[str, Any]) -> None:
         raise InputError(f"{document}: expected <!-- bench NAME --> with NAME one of {expected}, found {strange}")
 
     def table(mark: re.Match[str]) -> str:
+        if _SOURCES.get(mark[2], mark[2]) not in results:
+            return mark[0]
         return f"{mark[1]}{chr(10).join(TABLES[mark[2]](results))}\n{mark[3]}"
 
     with written_whole(document) as temporary:
@@ -95,18 +98,42 @@ def _growth(results: dict[str, Any]) -> Iterator[str]:
         yield from (f"![{curve['caption']}]({curve['file']})", "", f"*{curve['caption']}*", "")
 
 
+def _gpu(results: dict[str, Any]) -> Iterator[str]:
+    """What a GPU does beside what it is compared with."""
+    rows = [
+        [
+            row["stage"],
+            row["what"],
+            f"{shortened(row['ours'])} {row['unit']}",
+            row["beside"],
+            f"{shortened(row['other'])} {row['unit']}",
+            f"{shortened(row['ratio'])} ×",
+            "–" if row["memory"] is None else f"{row['memory'] / 1e9:.2f} GB",
+            "–" if row["busy"] is None else f"{row['busy']:.0f} %",
+        ]
+        for row in results["gpu"]
+    ]
+    yield from _table(["stage", "what", "measured", "beside", "measured", "", "memory", "GPU busy"], rows)
+    machine, turns = results["machine"], sorted({row["turns"] for row in results["gpu"]})
+    many = " or ".join(map(str, turns))
+    yield from ("", f"{results['device']}, {_hardware(machine)}, CUDA {results['cuda']}; median of {many} turns.")
+
+
 def _value_and_aim(row: dict[str, Any]) -> tuple[str, str]:
     bound = "≥" if row["at_least"] else "≤"
     return f"{shortened(row['value'])} {row['unit']}", f"{bound} {shortened(row['reach'])} {row['unit']}"
 
 
 def _machine(results: dict[str, Any]) -> str:
-    machine = results["machine"]
+    return f"{_hardware(results['machine'])}; median of {results['repeats']} turns."
+
+
+def _hardware(machine: dict[str, Any]) -> str:
     return (
-        f"{machine['cores']} cores ({machine['processor']}), {machine['threads']} threads of torch "
-        f"{machine['torch']}; median of {results['repeats']} turns."
+        f"{machine['cores']} cores ({machine['processor']}), {machine['threads']} threads of torch {machine['torch']}"
     )
 
 
-TABLES = {"figures": _figures, "short": _short, "ceilings": _ceilings, "work": _work, "growth": _growth}
+TABLES = {"figures": _figures, "short": _short, "ceilings": _ceilings, "work": _work, "growth": _growth, "gpu": _gpu}
 """By the name that a document calls them by."""
+_SOURCES = {"short": "figures"}  # of what a table is made where that has another name

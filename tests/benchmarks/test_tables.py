@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.figures import Ceilings, Figure, Work
+from benchmarks.gpu import Found
 from benchmarks.tables import TABLES, insert
 from mario_world_model.errors import InputError
 
@@ -24,6 +25,9 @@ def results() -> dict[str, Any]:
         "repeats": 9,
         "ceilings": dataclasses.asdict(ceilings),
         "figures": [figure.plain() for figure in figures],
+        "device": "a GPU",
+        "cuda": "13.0",
+        "gpu": [dataclasses.asdict(Found("V", "bfloat16", 2e5, "float32", 1e5, "images/s", 2.0, 5, 3e9, 97.0))],
         "growth": [{"caption": "Steps over candidates.", "file": "growth/population.svg"}],
         "work": [Work("dream", "step", 2e6, 4e3, 20_000.0, "2·Σ").plain(ceilings)],
     }
@@ -40,8 +44,17 @@ def test_every_table_takes_the_place_of_what_its_marks_enclose(tmp_path: Path) -
         assert text.count("<!-- /bench -->") == len(TABLES)
     assert "| dream | steps beside one at a time | 25,000 beside 100 steps a second | 250 × | ≥ 200 × | yes |" in text
     assert "| 0.42 s | ≤ 0.3 s | no |" in text
+    assert "| V | bfloat16 | 200,000 images/s | float32 | 100,000 images/s | 2 × | 3.00 GB | 97 % |" in text
     assert "![Steps over candidates.](growth/population.svg)" in text
     assert "| dream | step | 2.00 M | 4.0 k | 20,000 | 50% | 0.8% | 2·Σ |" in text
+
+
+def test_tables_of_what_was_not_measured_are_left_alone(tmp_path: Path) -> None:
+    document, some = tmp_path / "speed.md", results()
+    del some["gpu"]
+    document.write_text("<!-- bench gpu -->\nold\n<!-- /bench -->\n<!-- bench short -->\nold\n<!-- /bench -->\n")
+    insert(document, some)
+    assert document.read_text().startswith("<!-- bench gpu -->\nold\n<!-- /bench -->\n<!-- bench short -->\n| stage")
 
 
 @pytest.mark.parametrize("content", ["no mark", "<!-- bench nonsense -->\n<!-- /bench -->"])
