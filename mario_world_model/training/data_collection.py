@@ -168,7 +168,7 @@ def _share_elsewhere(config: CollectConfig, choice: PolicyChoice) -> float:
 
 
 def _play(tasks: Sequence[_Task], gathering: Gathering, seed: int, elsewhere: float, executor: Executor) -> None:
-    there = gathering.there()
+    there = gathering.there() & {task.file.name for task in tasks}
     if there:
         print(f"{gathering.folder}: {len(there)} episodes are there already", file=sys.stderr)
     if elsewhere:

@@ -91,10 +91,13 @@ def test_exploring_episodes_begin_where_others_have_been(tmp_path: Path) -> None
     assert max(x for start, x in starts if start == "archive") > 60
 
 
-def test_any_policy_goes_on_from_places_that_were_reached_before(tmp_path: Path) -> None:
+def test_any_policy_goes_on_from_places_that_were_reached_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     output = tmp_path / "d"
     collect(small(output, policy="explore", episodes=40, max_steps=20))
     collect(small(output, policy="right", episodes=20, max_steps=2, elsewhere=0.5, append=True))
+    assert "there already" not in capsys.readouterr().err  # of this collection none was
     later = open_dataset(output).episodes[40:]
     starts = [episode.info.start for episode in later]
     assert 3 < starts.count("archive") < 17
