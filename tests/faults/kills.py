@@ -4,7 +4,8 @@
 
 Every stage is run once undisturbed. Then the same command is started and killed (SIGKILL) after a random time, and
 started again, until it ends by itself; its files must have the SHA-256 of the undisturbed run's. This goes on until
-a stage has been killed often enough.
+a stage has been killed often enough. The figures say how many kills found something to lose, and how many fell into a
+write.
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ _SMALL = "--preset debug --device cpu --save-every 0.05"
 STAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     # name: the command, and the outputs that must be the same; all commands run in one folder in this order.
     "collect": (
-        "collect --policy explore --episodes 40 --max-steps 20 --workers 2 --output rollouts.pkl",
+        "collect --policy explore --episodes 40 --max-steps 8 --workers 2 --output rollouts.pkl",
         ("rollouts.pkl",),
     ),
     "train-vae": (
-        f"train-vae {_SMALL} --dataset rollouts.pkl --epochs 4 --output v.pt",
+        f"train-vae {_SMALL} --dataset rollouts.pkl --epochs 3 --batch-size 8 --output v.pt",
         ("v.pt",),
     ),
     "train-mdn-rnn": (
-        f"train-mdn-rnn {_SMALL} --dataset rollouts.pkl --vae v.pt --epochs 8 --output m.pt",
+        f"train-mdn-rnn {_SMALL} --dataset rollouts.pkl --vae v.pt --epochs 12 --output m.pt",
         ("m.pt",),
     ),
     "train-controller": (
@@ -48,7 +49,7 @@ STAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("c.pt", "c.path.pt"),
     ),
     "ppo": (
-        "ppo --preset debug --device cpu --save-every 0.05 --timesteps 256 --environments 2 --output p",
+        "ppo --preset debug --device cpu --save-every 0.05 --timesteps 256 --environments 2 --workers 1 --output p",
         ("p.pt",),
     ),
     "run": (
@@ -64,6 +65,10 @@ class Figures:
 
     stage: str
     kills: int = 0
+    at_work: int = 0
+    """Kills after which something of the run was there to go on from."""
+    writing: int = 0
+    """Kills that left a half-written file."""
     finished: int = 0
     different: int = 0
     orphans: int = 0
@@ -72,8 +77,9 @@ class Figures:
 
     def __str__(self) -> str:
         return (
-            f"{self.stage}: {self.kills} kills in {self.finished} runs, {self.different} with other bytes than "
-            f"the undisturbed run, {self.orphans} orphans ({self.seconds:.0f} s)"
+            f"{self.stage}: {self.kills} kills in {self.finished} runs, {self.at_work} with something to lose, "
+            f"{self.writing} in a write; {self.different} with other bytes than the undisturbed run, "
+            f"{self.orphans} orphans ({self.seconds:.0f} s)"
         )
 
 
@@ -111,12 +117,13 @@ def run(line: str, folder: Path) -> float:
     return time.monotonic() - begun
 
 
-def run_killed(line: str, folder: Path, longest: float, figures: Figures, most: int, luck: random.Random) -> None:
-    """Run a command that is killed after at most `longest` seconds, until `most` kills have come together."""
+def run_killed(line: str, folder: Path, took: float, figures: Figures, most: int, luck: random.Random) -> None:
+    """Run a command that takes `took` seconds and is killed on the way, until `most` kills have come together."""
+    begun_with = set(folder.rglob("*"))
     while True:
         process = start(line, folder)
         if figures.kills < most:
-            time.sleep(luck.uniform(0.0, longest))
+            time.sleep(luck.uniform(0.0, max(0.3, took * luck.choice((0.3, 1.0, 1.0)))))
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         status = wait(process)
@@ -126,6 +133,9 @@ def run_killed(line: str, folder: Path, longest: float, figures: Figures, most: 
             raise RuntimeError(f"{line}: status {status}: {(folder / 'said.txt').read_text()}")
         figures.kills += 1
         figures.orphans += len(survivors(process))
+        left = set(folder.rglob("*")) - begun_with
+        figures.at_work += any(".resume" in path.name or path.name == "collection.json" for path in left)
+        figures.writing += any(".tmp" in path.name for path in left)
 
 
 def survivors(group: int) -> list[str]:
@@ -155,8 +165,8 @@ def digests(folder: Path, names: Sequence[str]) -> list[str]:
 
 def killed_stages(stages: Sequence[str], kills: int, seed: int) -> Iterator[Figures]:
     """Kill each of some stages `kills` times; earlier stages than these are only run."""
-    for command, _ in set(cli.COMMANDS.values()):
-        importlib.import_module(command)  # once, here, so that a start costs nothing
+    for module in ("torch._dynamo", *sorted(command for command, _ in cli.COMMANDS.values())):
+        importlib.import_module(module)  # once, here, so that a start costs nothing; the first comes with an optimiser
     luck = random.Random(seed)
     with tempfile.TemporaryDirectory() as temporary:
         sound = Path(temporary) / "sound"
@@ -172,8 +182,7 @@ def killed_stages(stages: Sequence[str], kills: int, seed: int) -> Iterator[Figu
             while figures.kills < kills:
                 disturbed = Path(temporary) / "disturbed"
                 shutil.copytree(before, disturbed)
-                longest = max(0.3, took * luck.choice((0.1, 0.3, 1.0)))
-                run_killed(line, disturbed, longest, figures, kills, luck)
+                run_killed(line, disturbed, took, figures, kills, luck)
                 figures.finished += 1
                 figures.different += digests(disturbed, outputs) != digests(sound, outputs)
                 shutil.rmtree(disturbed)
