@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import pickle
+import subprocess
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -142,3 +145,48 @@ def test_a_lock_that_could_not_be_signed_is_given_back(tmp_path: Path, monkeypat
     monkeypatch.undo()
     with sole_writer(tmp_path / "v.pt"):
         pass
+
+
+@pytest.mark.parametrize("content", ["[[package]]", "12 years of work", "1" * 40])
+def test_a_file_that_is_no_lock_is_not_overwritten(tmp_path: Path, content: str) -> None:
+    (tmp_path / "poetry.lock").write_text(content)
+    with pytest.raises(InputError, match="expected the lock of a run"), sole_writer(tmp_path / "poetry"):
+        pass
+    assert (tmp_path / "poetry.lock").read_text() == content
+
+
+def test_a_lock_that_lost_its_content_with_the_power_is_taken_over(tmp_path: Path) -> None:
+    (tmp_path / "v.pt.lock").write_bytes(bytes(5))
+    with sole_writer(tmp_path / "v.pt"):
+        assert (tmp_path / "v.pt.lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_a_lock_that_leads_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("12")
+    (tmp_path / "v.pt.lock").symlink_to(tmp_path / "mine.txt")
+    with pytest.raises(InputError, match=r"v\.pt\.lock: cannot be written"), sole_writer(tmp_path / "v.pt"):
+        pass
+    assert (tmp_path / "mine.txt").read_text() == "12"
+
+
+def test_a_file_system_without_locks_is_not_taken_for_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without(_: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("mario_world_model.utils.lock._take", without)
+    with pytest.raises(InputError, match="No locks available"), sole_writer(tmp_path / "v.pt"):
+        pass
+
+
+@pytest.mark.parametrize("stem", ["v", "v[1]", "v*"])
+def test_what_a_killed_run_left_half_written_is_removed(tmp_path: Path, stem: str) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    others = [tmp_path / f".{stem}.{os.getpid()}.tmp.pt", tmp_path / f".w.{gone.pid}.tmp.pt", tmp_path / ".v.x.tmp"]
+    left = [tmp_path / f".{stem}.{number}.tmp.pt" for number in (gone.pid, 2**32 + 1)]
+    for path in (*others, *left):
+        path.write_text("half of it")
+    with sole_writer(tmp_path / f"{stem}.pt"):
+        assert sorted(tmp_path.glob(".*")) == sorted(others)
