@@ -42,6 +42,8 @@ def test_what_a_page_says_is_understood(message: dict[str, object]) -> None:
         ('{"type": "keys", "buttons": true, "count": 1}', "buttons: expected"),
         ('{"type": "keys", "buttons": 1.0, "count": 1}', "buttons: expected"),
         ('{"type": "speed", "value": 1e999}', "value: expected a number"),
+        (json.dumps({"type": "speed", "value": 10**400}), "value: expected a number"),  # more than a float holds
+        (json.dumps({"type": "ack", "frame": 10**400}), "frame: expected a whole number"),
         ('{"type": "pause", "on": 1}', "on: expected true or false"),
         (json.dumps({**BEGIN, "start": "../../etc/passwd"}), "start: expected"),
         (json.dumps({**BEGIN, "start": "1-1\n"}), "start: expected"),
