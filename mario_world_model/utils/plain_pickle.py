@@ -39,8 +39,9 @@ def read_plain_pickle(
     """Read a pickle of `size` bytes out of plain values and of what `admitted` gives for a module and a name.
 
     The functions in it take the place of those that are named, so that nothing of the file's choosing is ever called.
-    `persistent` gives what a persistent id stands for. Raises UnpicklingError for anything else, and whatever the
-    standard library and these functions raise on damaged bytes.
+    `persistent` gives what a persistent id stands for. What comes back is a tree, and walking it takes no longer than
+    reading the file. Raises UnpicklingError for anything else, and whatever the standard library and these functions
+    raise on damaged bytes.
     """
     # Memory gives what it has, whatever it is asked for, and several times as fast.
     source = file if isinstance(file, io.BytesIO) else _Bounded(file, size)
@@ -51,7 +52,7 @@ def read_plain_pickle(
     class Reader(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
             if (module, name) not in admitted:
-                raise RefusedError(f"{module:.80}.{name:.80} is not admitted")
+                raise RefusedError(f"{f'{module}.{name}'!r:.160} is not admitted")
             return admitted[module, name]
 
         def persistent_load(self, pid: Any) -> Any:
@@ -59,7 +60,9 @@ def read_plain_pickle(
                 raise RefusedError("a persistent id is not admitted")
             return persistent(pid)
 
-    return Reader(source).load()
+    found = Reader(source).load()
+    _walk(found, _most_parts(size))
+    return found
 
 
 def _look_through(file: io.BytesIO | _Bounded, size: int) -> None:
@@ -70,7 +73,7 @@ def _look_through(file: io.BytesIO | _Bounded, size: int) -> None:
         name = opcode.name
         if name not in _PLAIN:
             raise RefusedError(f"opcode {name} is not admitted")
-        if count > _FREE_OPCODES + size // _BYTES_PER_OPCODE:
+        if count > _most_parts(size):
             raise RefusedError(f"more than {count - 1} parts in {size} bytes are not admitted")
         if isinstance(argument, str) and len(argument) > _MOST_LETTERS:
             raise RefusedError(f"a text of {len(argument)} letters is not admitted")
@@ -80,6 +83,26 @@ def _look_through(file: io.BytesIO | _Bounded, size: int) -> None:
             raise RefusedError(f"memo entry {argument} after {memo} others is not admitted")
         memo += name in ("BINPUT", "LONG_BINPUT", "MEMOIZE")
         _nest(stack, opcode)
+
+
+def _most_parts(size: int) -> int:
+    return _FREE_OPCODES + size // _BYTES_PER_OPCODE
+
+
+def _walk(value: Any, most: int) -> None:
+    """Refuse values that hold each other, or the same one over and over: few bytes can stand for billions of parts."""
+    level, count = [value], 0
+    for _ in range(_MOST_DEPTH + 1):
+        below: list[Any] = []
+        for one in level:
+            if isinstance(one, (dict, list, tuple)):
+                count += len(one)
+                if count > most:
+                    raise RefusedError(f"more than {most} parts, many of them the same, are not admitted")
+                below += one.values() if isinstance(one, dict) else one
+        level = below
+    if level:
+        raise RefusedError(f"values nested more than {_MOST_DEPTH} deep are not admitted")
 
 
 def _nest(stack: list[int], opcode: pickletools.OpcodeInfo) -> None:

@@ -35,6 +35,7 @@ _DTYPES = {
 _TAIL = struct.Struct("<4s36xQ8x4s16x4s8xL6x")
 _MOST_LISTED = 4_000_000
 _CHUNK = 1_000_000
+_MOST_SHARED = 4  # tensors that each number may be part of, on average; a PPO network has it in three
 _MOST_PICKLE = 16_000_000  # bytes of everything but numbers
 
 
@@ -57,7 +58,7 @@ def read_tensors(path: Path) -> Any:
             if members["data.pkl"].file_size > _MOST_PICKLE:
                 raise RefusedError("so large a table of contents is not admitted")
             pickled = archive.read(members["data.pkl"])
-            storages = _Storages(lambda key: archive.open(members[f"data/{key}"]))
+            storages = _Storages(lambda key: archive.open(members[f"data/{key}"]), _MOST_SHARED * size)
             return read_plain_pickle(io.BytesIO(pickled), len(pickled), storages.admitted, storages.load)
 
 
@@ -76,8 +77,9 @@ def _check_directory(file: BinaryIO, size: int) -> None:
 class _Storages:
     """Numbers of an archive by key, and the tensors that are made out of them."""
 
-    def __init__(self, open_member: Callable[[str], IO[bytes]]) -> None:
-        self._open = open_member
+    def __init__(self, open_member: Callable[[str], IO[bytes]], most: int) -> None:
+        """`most` are the bytes that all tensors together may have."""
+        self._open, self._left = open_member, most
         self._loaded: dict[str, Tensor] = {}
         self.admitted: dict[tuple[str, str], Callable[..., Any]] = {
             ("torch._utils", "_rebuild_tensor_v2"): self._tensor,
@@ -121,6 +123,9 @@ class _Storages:
         last = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
         if count and (last >= storage.numel() or count > storage.numel()):
             raise RefusedError(f"a tensor of {count} numbers out of {storage.numel()} is not admitted")
+        self._left -= count * storage.element_size()
+        if self._left < 0:  # a few megabytes as ten thousand tensors would keep who looks at them busy for hours
+            raise RefusedError("tensors that share so much are not admitted")
         return storage.as_strided(shape, strides, offset) if count else storage.new_empty(shape)
 
 

@@ -70,6 +70,30 @@ def test_a_checkpoint_that_would_run_code_runs_none(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+def test_values_that_hold_each_other_are_refused(tmp_path: Path) -> None:
+    itself: list[object] = []
+    itself.append(itself)
+    laughs: list[object] = []
+    for _ in range(25):
+        laughs = [laughs] * 10
+    deep: list[object] = []
+    for _ in range(100):
+        deep = [deep]
+    for provenance in ({"a": itself}, {"a": laughs}, {"a": deep}):
+        save_checkpoint(tmp_path / "v.pt", Checkpoint("vae", {}, {}, provenance))
+        with pytest.raises(InputError, match="not admitted"):
+            load_checkpoint(tmp_path / "v.pt", "vae")
+
+
+def test_one_tensor_under_hundreds_of_names_is_refused(tmp_path: Path) -> None:
+    numbers = torch.zeros(100_000)
+    saved(tmp_path / "v.pt", **{f"n{name}": numbers for name in range(300)})  # 120 MB to hash, in 430 kB
+    with pytest.raises(InputError, match="share so much"):
+        load_checkpoint(tmp_path / "v.pt", "vae")
+    saved(tmp_path / "v.pt", a=numbers, b=numbers, c=numbers)  # as PPO's networks do
+    assert len(load_checkpoint(tmp_path / "v.pt", "vae").tensors) == 3
+
+
 def test_weights_must_be_the_networks_own(tmp_path: Path) -> None:
     network = torch.nn.Linear(2, 3)
     sound = network.state_dict()
