@@ -26,7 +26,7 @@ _SCHEMA = 1
 class Tracker:
     """Log of one stage, in logs/<stage>/<date-time>/.
 
-    With `earlier`, the folder of an interrupted run and the step at which its state was saved, that log goes
+    With `earlier`, the folder there of an interrupted run and the step at which its state was saved, that log goes
     on, and what it says of later steps is dropped: they come again. A log that is `mirrored` goes to Weights & Biases
     too, its pictures left out.
     """
@@ -40,7 +40,8 @@ class Tracker:
         mirrored: bool = False,
     ) -> None:
         step = 0
-        if earlier is not None and earlier[0].is_dir():
+        # Where it is was read from a file, which may be a stranger's.
+        if earlier is not None and earlier[0].is_dir() and earlier[0].resolve().parent == (logs / stage).resolve():
             self.folder, step = earlier
         else:
             self.folder = _new_folder(logs / stage)

@@ -119,6 +119,20 @@ def test_the_log_holds_scalars_settings_and_tensorboard_events(tmp_path: Path) -
     assert list(tracker.folder.glob("events.out.tfevents.*"))
 
 
+def test_a_log_goes_on_only_among_the_logs(tmp_path: Path) -> None:
+    with Tracker(tmp_path / "logs", "vae", TrainVAEConfig()) as first:
+        first.scalars(1, loss=1.0)
+    with Tracker(tmp_path / "logs", "vae", TrainVAEConfig(), earlier=(first.folder, 1)) as second:
+        assert second.folder == first.folder
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "config.json").write_text("mine")
+    with Tracker(tmp_path / "logs", "vae", TrainVAEConfig(), earlier=(elsewhere, 1)) as third:
+        assert third.folder.parent == first.folder.parent
+    assert [path.name for path in elsewhere.iterdir()] == ["config.json"]
+    assert (elsewhere / "config.json").read_text() == "mine"
+
+
 def test_a_video_plays_back_what_was_written(tmp_path: Path) -> None:
     frames = [np.full((64, 96, 3), shade, dtype=np.uint8) for shade in (20, 120, 220)]
     write_video(tmp_path / "v.mp4", frames, fps=15)
