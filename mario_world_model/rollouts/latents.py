@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -47,6 +48,13 @@ def encode_dataset(dataset: Dataset, vae: VAE, vae_fingerprint: str, device: tor
     """Latent form of every episode, from the cache beside the data set; only new episodes are encoded."""
     cache = dataset.path.with_name(dataset.path.name + ".latents.safetensors")
     known = _read_cache(cache, vae_fingerprint)
+    there = [
+        (known[one.info.sha256], (len(one) + 1, vae.config.latent_size))
+        for one in dataset.episodes
+        if one.info.sha256 in known
+    ]
+    if any(not posterior.mean.shape == posterior.log_variance.shape == shape for posterior, shape in there):
+        known = {}  # of other episodes or of another V, whatever it says
     posteriors = {}
     for episode in dataset.episodes:
         sha256 = episode.info.sha256
@@ -76,10 +84,17 @@ def _write_cache(cache: Path, vae_fingerprint: str, posteriors: dict[str, Poster
         "log_variance": torch.cat([posterior.log_variance for posterior in posteriors.values()]),
     }
     frames = {sha256: len(posterior.mean) for sha256, posterior in posteriors.items()}
+    about = {"schema": _SCHEMA, "vae": vae_fingerprint, "frames": json.dumps(frames), "sha256": _sha256(tensors)}
     with written_whole(cache) as temporary:
-        save_file(
-            tensors, temporary, metadata={"schema": _SCHEMA, "vae": vae_fingerprint, "frames": json.dumps(frames)}
-        )
+        save_file(tensors, temporary, metadata=about)
+
+
+def _sha256(tensors: dict[str, Tensor]) -> str:
+    """Of both tensors; without it a flipped bit would go unnoticed into M."""
+    digest = hashlib.sha256()
+    for name in ("mean", "log_variance"):
+        digest.update(tensors[name].numpy().data)
+    return digest.hexdigest()
 
 
 def _read_cache(cache: Path, vae_fingerprint: str) -> dict[str, Posterior]:
@@ -90,11 +105,14 @@ def _read_cache(cache: Path, vae_fingerprint: str) -> dict[str, Posterior]:
             if (metadata.get("schema"), metadata.get("vae")) != (_SCHEMA, vae_fingerprint):
                 return {}
             frames: dict[str, int] = json.loads(metadata["frames"])
-            means, log_variances = file.get_tensor("mean"), file.get_tensor("log_variance")
-            parts = zip(means.split(list(frames.values())), log_variances.split(list(frames.values())), strict=True)
-            return {sha256: Posterior(*part) for sha256, part in zip(frames, parts, strict=True)}
-    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError):
-        # A cache is a convenience: one that is missing or damaged is made again.
+            tensors = {name: file.get_tensor(name) for name in ("mean", "log_variance")}
+        if metadata.get("sha256") != _sha256(tensors):
+            return {}
+        means, log_variances = (tensor.split(list(frames.values())) for tensor in tensors.values())
+        parts = zip(means, log_variances, strict=True)
+        return {sha256: Posterior(*part) for sha256, part in zip(frames, parts, strict=True)}
+    except Exception:
+        # A cache is a convenience: one that is missing, or damaged in whatever way, is made again.
         return {}
 
 

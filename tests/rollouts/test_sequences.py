@@ -14,7 +14,7 @@ from mario_world_model.models.mdn_rnn import DEATH, FLAG
 from mario_world_model.models.vae import VAE, Posterior
 from mario_world_model.rollouts.dataset import Dataset
 from mario_world_model.rollouts.frames import FramePool
-from mario_world_model.rollouts.latents import LatentEpisode, encode_dataset
+from mario_world_model.rollouts.latents import LatentEpisode, _write_cache, encode_dataset
 from mario_world_model.rollouts.sequences import SequenceBatch, SequencePool, draw_starts, windows_of_epoch
 from tests.rollouts.episodes import made_up_episode
 
@@ -180,6 +180,30 @@ def test_latents_are_encoded_once_and_again_when_data_or_vae_change(tmp_path: Pa
     assert cache.stat().st_mtime_ns > written
     cache.write_bytes(b"damaged")
     encode_dataset(Dataset(tmp_path / "d", episodes[:1]), vae, "v2", cpu)
+
+
+def test_latents_with_a_flipped_bit_or_of_other_shapes_are_encoded_again(tmp_path: Path) -> None:
+    vae = VAE(VAEConfig(latent_size=64, widths=(4, 4, 4))).eval()
+    dataset = Dataset(tmp_path / "d", [made_up_episode(0, steps=5), made_up_episode(1, steps=3)])
+    cache = tmp_path / "d.latents.safetensors"
+    sound = encode_dataset(dataset, vae, "v", torch.device("cpu"))
+    flipped = bytearray(cache.read_bytes())
+    flipped[-10] ^= 64
+    cache.write_bytes(flipped)
+    assert_alike(encode_dataset(dataset, vae, "v", torch.device("cpu")), sound)
+    assert cache.read_bytes() != flipped
+    # A cache that is whole, but of shorter episodes, or of smaller latents.
+    hashes = [episode.info.sha256 for episode in dataset.episodes]
+    for lengths, size in (((1, 9), 64), ((6, 4), 32)):
+        parts = [Posterior(torch.zeros(length, size), torch.zeros(length, size)) for length in lengths]
+        _write_cache(cache, "v", dict(zip(hashes, parts, strict=True)))
+        assert_alike(encode_dataset(dataset, vae, "v", torch.device("cpu")), sound)
+
+
+def assert_alike(found: list[LatentEpisode], expected: list[LatentEpisode]) -> None:
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one.posterior.mean, other.posterior.mean)
+        assert torch.equal(one.posterior.log_variance, other.posterior.log_variance)
 
 
 @pytest.mark.parametrize("resident", [False, True])
