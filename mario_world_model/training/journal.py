@@ -8,12 +8,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from mario_world_model.errors import InputError
+from mario_world_model.training.figures import Figures, figures_from_plain
 from mario_world_model.utils.atomic import written_whole
-
-Figures = TypeVar("Figures")
 
 _SCHEMA = 1
 
@@ -71,8 +70,8 @@ class Journal:
             stages[name] = {"figures": dataclasses.asdict(given), "seconds": time.monotonic() - begun}
             self._write()
         try:
-            return figures(**stages[name]["figures"])
-        except TypeError as error:
+            return figures_from_plain(figures, stages[name]["figures"])
+        except ValueError as error:
             raise _damaged(self._file) from error
 
     def finish(self) -> None:

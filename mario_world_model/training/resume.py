@@ -16,12 +16,13 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from mario_world_model.errors import InputError
+from mario_world_model.training.figures import Figures, figures_from_plain
 from mario_world_model.training.ranks import ALONE, Ranks
 from mario_world_model.utils.checkpoint import Checkpoint, fill_weights, load_checkpoint, save_checkpoint
 from mario_world_model.utils.cost import Cost, cost, cost_of, hours
@@ -33,8 +34,6 @@ from mario_world_model.utils.tracking import Tracker, Untracked, config_file, sa
 from mario_world_model.utils.weights_and_biases import require_wandb
 
 Part = nn.Module | torch.optim.Optimizer | torch.Generator
-Figures = TypeVar("Figures")
-
 # What these are changes nothing that a run makes.
 _IRRELEVANT = {"preset", "workers", "cluster", "stages", "resume", "save_every", "skip_damaged", "trust", "wandb"}
 # Settings that earlier versions did not have, and what these did: said only where it is something else, so that what
@@ -110,8 +109,12 @@ class Run:
         """The figures of this very run, if it finished before and its output is still there."""
         if self._figures is None:
             return None
+        try:
+            found = figures_from_plain(figures, self._figures)
+        except ValueError:
+            return None  # noted by another version, or by nobody
         self._say(f"{self._config.output}: complete already; --no-resume starts over")
-        return figures(**self._figures)
+        return found
 
     def restore(self, **parts: Part) -> dict[str, Any]:
         """Name all that changes while the stage works; returns the counters it was left with, if any.

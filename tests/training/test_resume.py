@@ -18,6 +18,8 @@ from mario_world_model import cli
 from mario_world_model.errors import InputError
 from mario_world_model.rollouts.pickle_file import write_pickle
 from mario_world_model.training.finite import require_finite
+from mario_world_model.training.journal import Journal
+from mario_world_model.training.train_vae import VAEFigures
 from mario_world_model.utils.lock import sole_writer
 from tests.rollouts.episodes import made_up_episode
 
@@ -46,7 +48,7 @@ def wait_for(path: Path) -> None:
 def test_a_signal_saves_and_the_same_command_ends_as_if_undisturbed(
     there: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals, status: int
 ) -> None:
-    line = f"{LINE} --epochs 20 --save-every 0.05"
+    line = f"{LINE} --batch-size 8 --epochs 3 --save-every 0.05"
     stage = begin(line, there)
     wait_for(there / "v.pt.resume")
     stage.send_signal(number)
@@ -98,6 +100,28 @@ def test_a_finished_run_says_so_and_trains_nothing(there: Path, capsys: pytest.C
     (there / "v.pt").write_bytes(b"something else")
     assert cli.main([*LINE.split(), "--epochs", "2"]) == 0
     assert "complete already" not in capsys.readouterr().err
+
+
+def test_figures_that_another_version_noted_are_no_record(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(LINE.split()) == 0
+    record = json.loads((there / "v.pt.json").read_text())
+    sound = record["finished"]["figures"]
+    for figures in ({"loss": 1.0}, {**sound, "psnr_after": "high"}, {**sound, "more": 1.0}):
+        record["finished"]["figures"] = figures
+        (there / "v.pt.json").write_text(json.dumps(record))
+        assert cli.main(LINE.split()) == 0
+        assert "complete already" not in capsys.readouterr().err
+    assert json.loads((there / "v.pt.json").read_text())["finished"]["figures"] == sound
+
+
+def test_figures_in_a_journal_are_numbers(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, {}, True)
+    given = journal.stage("vae", VAEFigures, lambda: VAEFigures(2.0, 1.0, 9.0))
+    assert Journal(tmp_path, {}, True).stage("vae", VAEFigures, lambda: VAEFigures(0.0, 0.0, 0.0)) == given
+    noted = (tmp_path / "progress.json").read_text()
+    (tmp_path / "progress.json").write_text(noted.replace("9.0", '"high"'))
+    with pytest.raises(InputError, match="found a damaged one"):
+        Journal(tmp_path, {}, True).stage("vae", VAEFigures, lambda: given)
 
 
 def interrupted(there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
