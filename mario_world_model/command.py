@@ -83,8 +83,9 @@ def run_command(
         with stop_signals():
             action(parse_flags(config_class, sys.argv[1:] if arguments is None else arguments, program))
     except InputError as mistake:
-        # What a library said may be part of it, over several lines.
-        print(f"{program}: {' '.join(str(mistake).split())}", file=sys.stderr)
+        # What a library said may be part of it, over several lines, and what a file said, which may steer a terminal.
+        line = " ".join(str(mistake).split())
+        print(f"{program}: {''.join(one if one.isprintable() else '�' for one in line)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         print(f"{program}: interrupted; the same command goes on from here", file=sys.stderr)

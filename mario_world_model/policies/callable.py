@@ -65,5 +65,5 @@ def _find(path: str) -> Any:
         sys.path.insert(0, "")  # the folder one is in, as for `python -m`
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:  # the last for .relative:names
         raise InputError(f"{path}: expected module:function, found none ({error})") from error

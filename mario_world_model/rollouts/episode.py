@@ -16,6 +16,7 @@ from mario_world_model.emulation.truth import TRUTH_FIELDS
 from mario_world_model.errors import InputError
 
 SCHEMA = 1
+_MOST_LETTERS = 1000  # of a name; texts are shown on terminals and pages
 
 
 class Frames(Protocol):
@@ -135,6 +136,12 @@ def info_from_plain(plain: Any, where: str) -> EpisodeInfo:
     for name, choices in allowed.items():
         if values[name] not in choices:
             raise InputError(f"{where}: {name}: expected one of {choices}, found {reprlib.repr(plain[name])}")
+    for name, value in values.items():
+        if isinstance(value, str) and not (value.isprintable() and len(value) <= _MOST_LETTERS):
+            raise InputError(f"{where}: {name}: expected a short text, found {reprlib.repr(value)}")
+    for name, most in (("seed", 2**63), ("index", 10**9), ("noops", 600), ("sticky", 1.0)):
+        if not 0 <= values[name] <= most:  # nor is it when it is no number
+            raise InputError(f"{where}: {name}: expected 0 to {most}, found {reprlib.repr(values[name])}")
     return EpisodeInfo(**values)
 
 

@@ -69,7 +69,7 @@ class _Payload:
 def test_a_pickle_that_would_run_code_is_refused_and_runs_none(tmp_path: Path) -> None:
     evil = {"kind": "mario-rollouts", "schema": 1, "episodes": [_Payload(tmp_path / "ran")]}
     (tmp_path / "d.pkl").write_bytes(pickle.dumps(evil))
-    with pytest.raises(InputError, match=r"posix\.system is not admitted|nt\.system is not admitted"):
+    with pytest.raises(InputError, match=r"(posix|nt)\.system' is not admitted"):
         open_dataset(tmp_path / "d.pkl")
     assert not (tmp_path / "ran").exists()
 
@@ -166,6 +166,12 @@ def test_what_an_episode_says_of_itself_is_checked(tmp_path: Path) -> None:
         ({"sticky": None}, "sticky: expected float, found None"),
         ({"truth_fields": ("x",)}, "truth_fields: expected one of"),
         ({"schema": 0}, "expected episode schema 1, found 0"),
+        ({"policy": "\x1b]0;mine\x07"}, "policy: expected a short text"),  # sets the title of a terminal
+        ({"env": "x" * 2000}, "env: expected a short text"),
+        ({"seed": -1}, "seed: expected 0 to"),
+        ({"index": 10**20}, "index: expected 0 to"),
+        ({"noops": 10**9}, "noops: expected 0 to 600"),  # the page would play them all
+        ({"sticky": float("nan")}, "sticky: expected 0 to 1"),
     ):
         write_pickle(tmp_path / "d.pkl", [with_info(made_up_episode(), **changes)])
         with pytest.raises(InputError, match=says):

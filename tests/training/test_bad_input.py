@@ -38,6 +38,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_pickle(tmp_path / "single.pkl", [made_up_episode(0)])
     (tmp_path / "text.pt").write_text("not a checkpoint")
     (tmp_path / "text.pkl").write_text("not a data set")
+    (tmp_path / "steers.pkl").write_bytes(b"\x80\x02c\x1b[2Jos\nsystem\n.")  # clears a terminal that it is shown on
     (tmp_path / "text.zip").write_text("not an archive")
     with zipfile.ZipFile(tmp_path / "stranger.zip", "w") as archive:
         archive.writestr("data", "{}")
@@ -66,10 +67,12 @@ V, M, C = "--vae v.pt", "--mdnrnn m.pt", "--controller c.pt"
         ("collect --rom wrong.nes", "expected SHA-1"),
         ("collect --actions NONSENSE", "NONSENSE"),
         ("collect --policy nonsense", "--policy: expected uniform, biased, right"),
+        ("collect --policy .relative:name", ".relative:name: expected module:function"),
         ("collect --policy c.pt", "expected --vae and --mdnrnn beside a controller"),
         (f"collect --policy c.pt {V} {M} --actions RIGHT_ONLY", "expected an agent for RIGHT_ONLY"),
         ("data info none.pkl", "expected a data set from data_collection, found no such file"),
         ("data info text.pkl", "expected a pickled data set"),
+        ("data info steers.pkl", "expected a pickled data set"),
         ("train-vae --dataset none.pkl", "none.pkl: expected a data set"),
         ("train-vae --dataset v.pt", "v.pt: expected a pickled data set"),
         ("train-vae --dataset single.pkl", "expected at least 2 episodes"),
@@ -121,6 +124,7 @@ def test_one_line_and_status_two(there: Path, capsys: pytest.CaptureFixture[str]
     assert said.out == ""
     assert says in said.err
     assert said.err.count("\n") == 1
+    assert said.err[:-1].isprintable()
     assert "Traceback" not in said.err
     assert snapshot(there) == before
 
