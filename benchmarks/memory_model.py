@@ -23,7 +23,6 @@ def measure_memory_model(bench: Bench) -> None:
     config = TrainMDNRNNConfig()
     batch, length = config.batch_size, config.sequence_length
     vae, network = VAE(VAEConfig()).eval(), MDNRNN(MDNRNNConfig(), VAEConfig().latent_size, _ACTIONS)
-    vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = adam(network, config.learning_rate)
     luck = torch.Generator().manual_seed(0)
     frames = torch.randint(0, 256, (batch * (length + 1), 64, 64, 3), dtype=torch.uint8)

@@ -52,10 +52,10 @@ class _Trainer:
         self._vae = VAE(config.model)
         self._rarity: ColourRarity | None = None
         if config.preset != "paper":
-            self._vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._rarity = ColourRarity(pool.spread(1024).frames, config.colour_rarity)
             self._optimiser = adam(self._vae, config.learning_rate)
         else:
+            self._vae.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
             self._optimiser = torch.optim.Adam(self._vae.parameters(), lr=config.learning_rate)
 
     def update(self, batch: FrameBatch) -> None:

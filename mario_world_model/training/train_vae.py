@@ -82,7 +82,6 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
     )
     torch.manual_seed(stream_seed(config.seed, _WEIGHTS_STREAM))
     vae = _initial_vae(config, dataset).to(device)
-    vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's overloads
     optimiser = adam(vae, config.learning_rate)
     at = run.restore(vae=vae, adam=optimiser)
     update, first_epoch, number = at.get("update", 0), at.get("epoch", 0), at.get("batch", 0)
