@@ -93,8 +93,8 @@ class GlimpseEncoder(nn.Module):
             column, row = (chances.sum(dim=1) @ numbers, chances.sum(dim=2) @ numbers)
             # The map of enemies learns from where they are alone: it stays one.
             enemies = where[:, 1:].detach().sigmoid()
-            centred = _centred(torch.cat([detail.float(), enemies], dim=1), column.detach(), row.detach())
-        around = self.around(centred)
+            near = centred(torch.cat([detail.float(), enemies], dim=1), column.detach(), row.detach())
+        around = self.around(near)
         whole = self.whole(entered)
         with full_precision(images):
             raw = self.leave(torch.cat([whole, around], dim=1).float())
@@ -109,14 +109,24 @@ class GlimpseEncoder(nn.Module):
         return posterior, Sighting(*odds)
 
 
-def _centred(detail: Tensor, column: Tensor, row: Tensor) -> Tensor:
-    """Features (B, C, PLACES, PLACES) shifted so that a place (B,), (B,) comes to lie at `_COLUMN`, `_ROW`."""
-    shift = torch.zeros(len(detail), 2, 3, device=detail.device)
-    shift[:, 0, 0] = shift[:, 1, 1] = 1.0
-    shift[:, 0, 2] = (column - _COLUMN) * 2.0 / PLACES
-    shift[:, 1, 2] = (row - _ROW) * 2.0 / PLACES
-    grid = functional.affine_grid(shift, list(detail.shape), align_corners=False)
-    return functional.grid_sample(detail, grid, align_corners=False)
+def centred(detail: Tensor, column: Tensor, row: Tensor) -> Tensor:
+    """Features (B, C, PLACES, PLACES) shifted so that a place (B,), (B,) comes to lie at `_COLUMN`, `_ROW`.
+
+    What lies beyond the edges is zero. All of a frame moves alike, so that two products do it, rows first, where a
+    general sampler would look up every place on its own and, on a GPU, add up gradients in any order.
+    """
+    rows, columns = _moved(row - _ROW), _moved(column - _COLUMN)
+    # Channels stay last, as the convolutions before and after have them.
+    lines = torch.bmm(rows, detail.permute(0, 2, 3, 1).flatten(2)).unflatten(2, (PLACES, -1))
+    return torch.matmul(columns.unsqueeze(1), lines).permute(0, 3, 1, 2)
+
+
+def _moved(places: Tensor) -> Tensor:
+    """Matrices (B, PLACES, PLACES) that take a line of places to the same moved by so many of them (B,), between two of
+    them by their shares."""
+    numbers = torch.arange(PLACES, dtype=places.dtype, device=places.device)
+    sought = numbers + places.unsqueeze(1)
+    return (1.0 - (sought.unsqueeze(2) - numbers).abs()).clamp(min=0.0)
 
 
 def nearest_enemies(chances: Tensor, column: Tensor, row: Tensor) -> Tensor:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from mario_world_model.config import VAEConfig
 from mario_world_model.emulation.landmarks import LANDMARKS, enemy_places, landmarks_of
@@ -10,6 +11,7 @@ from mario_world_model.emulation.truth import NO_PIT, TRUTH_FIELDS
 from mario_world_model.models.glimpse import (
     PLACES,
     GlimpseEncoder,
+    centred,
     enemies_surprise,
     map_of,
     mario_surprise,
@@ -45,6 +47,18 @@ def test_the_expected_place_under_the_least_surprise_is_the_true_one() -> None:
     encoder.where = Fitted()  # type: ignore[assignment]
     place = encoder(torch.rand(1, 3, 64, 64))[0, :2]
     torch.testing.assert_close(place, told[0, :2], rtol=0.0, atol=0.02)
+
+
+def test_a_glimpse_between_places_is_their_mean_by_its_shares() -> None:
+    """As torch's general sampler has it, beyond the edges too."""
+    detail, shift = torch.rand(5, 3, PLACES, PLACES), torch.rand(2, 5) * 1.2 * PLACES - 4.0
+    column, row = shift
+    affine = torch.zeros(5, 2, 3)
+    affine[:, 0, 0] = affine[:, 1, 1] = 1.0
+    affine[:, 0, 2], affine[:, 1, 2] = (column - 8) * 2 / PLACES, (row - 16) * 2 / PLACES
+    grid = functional.affine_grid(affine, [5, 3, PLACES, PLACES], align_corners=False)
+    expected = functional.grid_sample(detail, grid, align_corners=False)
+    torch.testing.assert_close(centred(detail, column, row), expected, rtol=0.0, atol=1e-4)
 
 
 def test_what_is_near_mario_is_seen_alike_wherever_he_is() -> None:
