@@ -78,7 +78,9 @@ def test_the_agent_remembers_what_was_played_not_what_it_chose() -> None:
     for step in range(60):
         eyes.show(latents)
         chosen = agent.act(frame)
-        torch.testing.assert_close(agent._memory.hidden, memory.hidden, rtol=1e-5, atol=1e-5)
+        # The last digits, which two actions weighed at once leave otherwise, grow under such weights; another action
+        # would be a difference of 1, since hidden states hold it.
+        torch.testing.assert_close(agent._memory.hidden, memory.hidden, rtol=0.0, atol=0.01)
         repeated += step % 3 == 0 and chosen != played
         played = played if step % 3 == 0 else chosen
         noise = draw_noise((1,), 3, 1, 64, torch.Generator().manual_seed(step))

@@ -70,14 +70,14 @@ class Agent:
         if self._last is None:
             return torch.zeros(1, dtype=torch.int64, device=posterior.mean.device)
         last, network = self._last, self.world_model.mdn_rnn
-        played = last.chosen
-        if not torch.equal(last.chosen, last.before):
-            both = torch.cat([last.chosen, last.before])
-            latents = last.latents.repeat(2, 1)
-            after = self.world_model.remember(latents, both, self._memory.repeat(2))
-            mixture = network.predict(after.hidden, latents).latent
-            chosen, before = mixture.log_prob(posterior.mean, posterior.log_variance).tolist()
-            if before > chosen + _DOUBT:
-                played = last.before
-        self._memory = self.world_model.remember(last.latents, played, self._memory)
-        return played
+        if torch.equal(last.chosen, last.before):
+            self._memory = self.world_model.remember(last.latents, last.chosen, self._memory)
+            return last.chosen
+        both = torch.cat([last.chosen, last.before])
+        latents = last.latents.repeat(2, 1)
+        after = self.world_model.remember(latents, both, self._memory.repeat(2))
+        mixture = network.predict(after.hidden, latents).latent
+        chosen, before = mixture.log_prob(posterior.mean, posterior.log_variance).tolist()
+        played = torch.tensor([before > chosen + _DOUBT], dtype=torch.int64, device=both.device)
+        self._memory = after.of(played)
+        return both[played]

@@ -31,13 +31,15 @@ def test_shapes(joint: bool) -> None:
 
 
 @pytest.mark.parametrize("head_size", [0, 20])
+@pytest.mark.parametrize("rows", [3, 7])
 @torch.inference_mode()
-def test_a_sequence_is_its_steps_one_by_one(head_size: int) -> None:
+def test_a_sequence_is_its_steps_one_by_one(head_size: int, rows: int) -> None:
+    """Few rows and many: torch has a kernel for each."""
     world = small_world(head_size=head_size)
-    latents, actions = torch.randn(3, 9, 64), torch.randint(ACTIONS, (3, 9))
-    hidden, last = world.mdn_rnn(latents, actions, world.mdn_rnn.initial_memory(3))
+    latents, actions = torch.randn(rows, 9, 64), torch.randint(ACTIONS, (rows, 9))
+    hidden, last = world.mdn_rnn(latents, actions, world.mdn_rnn.initial_memory(rows))
     whole = world.mdn_rnn.predict(hidden, latents)
-    present = world.mdn_rnn.initial_memory(3)
+    present = world.mdn_rnn.initial_memory(rows)
     for step in range(9):
         present = world.remember(latents[:, step], actions[:, step], present)
         single = world.mdn_rnn.predict(present.hidden, latents[:, step])
