@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.ceilings import product_shapes
 from mario_world_model.models.mdn_rnn import MDNRNN
-from mario_world_model.models.vae import FRAME_SIZE, VAE
+from mario_world_model.models.vae import FRAME_SIZE, VAE, to_frames
 from mario_world_model.rollouts.frames import FrameBatch
 
 _FLOAT = 4
@@ -21,6 +21,10 @@ DREAM_FORMULA = (
 )
 MDN_RNN_FORMULA = (
     "3 × forward (once forward, twice backward), all K components; bytes: latents in, 10 × weights an update"
+)
+PLAY_FORMULA = (
+    "a dream's step without a controller, and V's decoder; bytes: the weights of both, a dream's state in and out, "
+    "a picture"
 )
 VAE_FORMULA = "counted by torch over one update; bytes: a frame in, 10 × weights an update"
 
@@ -66,6 +70,14 @@ def encoded_image(vae: VAE) -> float:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         vae.encode(frame)
     return float(counter.get_total_flops())
+
+
+def decoded_image(vae: VAE) -> tuple[float, float]:
+    """Operations and bytes of painting one picture by itself."""
+    latents = torch.zeros(1, vae.config.latent_size)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        picture = to_frames(vae.decode(latents))
+    return float(counter.get_total_flops()), _FLOAT * parameters(vae.decoder) + picture.numel()
 
 
 def parameters(network: nn.Module) -> int:
