@@ -46,13 +46,15 @@ class Curve:
     lines: dict[str, list[tuple[float, float]]]
 
     def draw(self, folder: Path) -> dict[str, Any]:
-        """Write it as SVG; returns the points, and where it is."""
+        """Write it as SVG, from zero up, so that shares can be seen; returns the points, and where it is."""
         lines = [
             Line(name, [x for x, _ in points], [y for _, y in points], colour)
             for colour, (name, points) in enumerate(self.lines.items())
         ]
-        file = folder / f"{self.name}.svg"
-        file.write_text(standalone(line_chart(lines, self.x_label, self.y_label, log_x=True)) + "\n")
+        file, points = folder / f"{self.name}.svg", [point for line in self.lines.values() for point in line]
+        wide = max(x for x, _ in points) >= 10.0 * min(x for x, _ in points)
+        chart = line_chart(lines, self.x_label, self.y_label, wide, y_range=(0.0, max(y for _, y in points)))
+        file.write_text(standalone(chart) + "\n")
         return {**dataclasses.asdict(self), "file": f"{folder.name}/{file.name}"}
 
 

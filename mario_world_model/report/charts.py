@@ -15,7 +15,7 @@ from mario_world_model.statistics.interval import Interval
 
 WIDTH = 460
 """Units across: letters of 13 are 10 pixels high on the narrowest phone."""
-_LEFT, _RIGHT, _TOP, _HEIGHT = 56, 24, 12, 230
+_LEFT, _RIGHT, _TOP, _HEIGHT = 64, 24, 12, 230
 _COLOURS = 8
 
 _LIGHT = ("#0072b2", "#d55e00", "#008060", "#b0508a", "#b07800", "#1f8fc0", "#555555", "#8c510a")
