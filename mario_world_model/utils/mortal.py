@@ -23,5 +23,6 @@ def _watch() -> None:
     signal.setitimer(signal.ITIMER_REAL, _INTERVAL, _INTERVAL)
 
 
+signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal is the parent's to answer
 _watch()
 os.register_at_fork(after_in_child=_watch)  # no timer is inherited

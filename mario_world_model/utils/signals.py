@@ -9,7 +9,8 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = [signal.SIGINT, signal.SIGTERM]
+_HANG_UP = getattr(signal, "SIGHUP", None)  # unknown to Windows
 
 
 class Stopped(KeyboardInterrupt):
@@ -27,9 +28,14 @@ class _Stop:
     def __init__(self) -> None:
         self.asked: int | None = None
         self.waiting = False
+        self.terminals: list[int] = []
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         del frame
+        if number == _HANG_UP:
+            self._let_terminals_go()
+            if self.asked is not None:
+                return  # a shell and the system both say so when a window is closed; nobody is impatient
         if self.asked is not None:
             # The second time: nothing is saved, no file is left half-written, workers end by themselves.
             os._exit(128 + number)
@@ -37,18 +43,32 @@ class _Stop:
         if not self.waiting:
             raise Stopped(number)
 
+    def _let_terminals_go(self) -> None:
+        """A terminal that is gone makes an error of every word to it."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for descriptor in self.terminals:
+            os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+
 
 _stop = _Stop()
 
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[None]:
-    """While this lasts SIGTERM and Ctrl-C raise `Stopped`, and a second one leaves the process at once."""
+    """While this lasts SIGTERM and Ctrl-C raise `Stopped`, and a second one leaves the process at once.
+
+    So does the loss of the terminal, but for the second one, and unless the process was told to ignore it (nohup).
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     _stop.asked = None
-    former = {number: signal.signal(number, _stop.handle) for number in _SIGNALS}
+    _stop.terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
+    heard = list(_SIGNALS)
+    if _HANG_UP is not None and signal.getsignal(_HANG_UP) != signal.SIG_IGN:
+        heard.append(_HANG_UP)
+    former = {number: signal.signal(number, _stop.handle) for number in heard}
     try:
         yield
     finally:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from mario_world_model.rollouts.pickle_file import write_pickle
 from mario_world_model.training.finite import require_finite
 from mario_world_model.training.journal import Journal
 from mario_world_model.training.train_vae import VAEFigures
+from mario_world_model.utils.checkpoint import load_checkpoint
 from mario_world_model.utils.lock import sole_writer
 from tests.rollouts.episodes import made_up_episode
 
@@ -70,6 +73,32 @@ def test_a_signal_saves_and_the_same_command_ends_as_if_undisturbed(
     assert all(torch.equal(whole[name], again[name]) for name in whole)
     assert not list(there.glob("*.resume"))
     assert not list(there.glob("*.lock"))
+
+
+_IN_A_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, "-m", "mario_world_model", *sys.argv[1:]])
+"""
+
+
+def test_a_closed_terminal_costs_nothing(there: Path) -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    line = f"{LINE} --batch-size 8 --epochs 200 --save-every 1000"
+    command = [sys.executable, "-c", _IN_A_TERMINAL, *line.split()]
+    stage = subprocess.Popen(command, cwd=there, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    while b"psnr" not in seen:  # until it has something to lose
+        seen += os.read(ours, 1000)
+    os.close(ours)
+    os.kill(stage.pid, signal.SIGHUP)  # as the shell in it does, beside the system
+    assert stage.wait(60) == 128 + signal.SIGHUP
+    assert not list(there.glob("*.lock"))
+    state = load_checkpoint(there / "v.pt.resume", "VAE resume")
+    assert state.config["counters"]["update"] > 0
 
 
 def test_a_second_signal_leaves_at_once(there: Path) -> None:
