@@ -24,11 +24,13 @@ from mario_world_model.rollouts.dataset import Dataset
 from mario_world_model.rollouts.episode import Episode, check_content, check_episode, info_from_plain
 from mario_world_model.rollouts.episode_file import SUFFIX, write_episode
 from mario_world_model.rollouts.pickle_file import write_pickle
-from mario_world_model.utils.atomic import sync_folder
+from mario_world_model.utils.atomic import sync, sync_folder
+from mario_world_model.utils.lock import sole_writer
 
 _ROOT = "MINARI_DATASETS_PATH"
 _PROVENANCE = "provenance"
 """Of an episode's metadata: its info as JSON."""
+_MOST_DEPTH = 3  # an episode holds infos hold fields
 
 
 def export_minari(dataset: Dataset, name: str, root: Path | None) -> Path:
@@ -49,6 +51,8 @@ def export_minari(dataset: Dataset, name: str, root: Path | None) -> Path:
                 _write(minari, dataset, name)
             if namespace is not None and namespace not in minari.namespace.list_local_namespaces():
                 minari.namespace.create_namespace(namespace)
+            for file in (Path(temporary) / name).rglob("*"):
+                sync(file)
             (Path(temporary) / name).replace(root / name)
             sync_folder((root / name).parent)
     return root / name
@@ -68,13 +72,19 @@ def import_minari(name: str, root: Path | None, output: Path) -> None:
         _parsed(minari, name)
         try:
             found = minari.load_dataset(name)
-        except (OSError, ValueError, KeyError, AssertionError) as error:
-            raise InputError(f"{folder}: expected a data set of Minari, found none ({error})") from error
+            _look_through(folder / "data" / "main_data.hdf5")
+        except Exception as error:  # a file that is made to break its reader breaks it in any way
+            raise InputError(f"{folder}: expected a data set of Minari, found none ({error!s:.200})") from error
     episodes = (_read(found, number, f"{folder}, episode {number}") for number in range(found.total_episodes))
+    with sole_writer(output):
+        _keep(episodes, output)
+
+
+def _keep(episodes: Iterator[Episode], output: Path) -> None:
     if output.suffix == ".pkl":
         write_pickle(output, episodes)
         return
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    temporary = output.with_name(f".{output.stem}.{os.getpid()}.tmp{output.suffix}")
     try:
         for number, episode in enumerate(episodes):
             write_episode(temporary / f"episode-{number:06d}{SUFFIX}", episode)
@@ -82,6 +92,24 @@ def import_minari(name: str, root: Path | None, output: Path) -> None:
         sync_folder(output.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _look_through(file: Path) -> None:
+    """Refuse arrays that claim more than the file holds, and links to elsewhere; export writes neither."""
+    import h5py  # comes with Minari
+
+    def look(group: Any, depth: int) -> None:
+        for name in group:
+            link, found = group.get(name, getlink=True), group.get(name)
+            if not isinstance(link, h5py.HardLink) or depth > _MOST_DEPTH:
+                raise ValueError(f"{name!r:.80} leads elsewhere")
+            if isinstance(found, h5py.Group):
+                look(found, depth + 1)
+            elif found.is_virtual or found.external or found.nbytes > found.id.get_storage_size():
+                raise ValueError(f"{name!r:.80} claims {found.nbytes} bytes, which are not there")
+
+    with h5py.File(file, "r") as content:
+        look(content, 0)
 
 
 def _write(minari: ModuleType, dataset: Dataset, name: str) -> None:

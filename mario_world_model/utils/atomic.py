@@ -28,8 +28,7 @@ def written_whole(path: Location) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        sync(temporary)
         os.replace(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
@@ -43,9 +42,13 @@ def written_whole(path: Location) -> Iterator[Path]:
 
 def sync_folder(folder: Path) -> None:
     """Have the system write down which files a folder holds; a rename is not durable before."""
-    if os.name == "nt":  # folders cannot be opened there
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
+    if os.name != "nt":  # folders cannot be opened there
+        sync(folder)
+
+
+def sync(path: Path) -> None:
+    """Have the system write down what is in a file or a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -7,6 +7,7 @@ import errno
 import glob
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -121,12 +122,12 @@ def _sign(descriptor: int, path: Path) -> str:
 
 
 def _remove_leftovers(output: Path) -> None:
-    """Remove temporary files of this output that a process which has ended began."""
+    """Remove temporary files and folders of this output that a process which has ended began."""
     for path in output.parent.glob(f".{glob.escape(output.stem)}.*.tmp*"):
         found = _TEMPORARY.search(path.name)
         if found and not _alive(int(found.group(1))):
             with contextlib.suppress(OSError):
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _alive(process: int) -> bool:

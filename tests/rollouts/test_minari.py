@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -96,3 +97,56 @@ def test_without_minari_one_line_says_how_to_get_it(
     assert data_command("export", data, tmp_path / "m") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert 'pip install "minari[hdf5]"' in line
+
+
+def test_a_file_that_claims_more_than_it_holds_is_refused(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("minari", reason="Minari is not installed")
+    h5py = pytest.importorskip("h5py", reason="Minari is installed without HDF5")
+    root = tmp_path / "m"
+    assert data_command("export", data, root) == 0
+    file = root / NAME / "data" / "main_data.hdf5"
+    sound = file.read_bytes()
+    big = (10**9, 64, 64, 3)
+    for change in (
+        lambda group: group.create_dataset("observations", big, np.uint8, chunks=(1, 64, 64, 3)),  # nothing is written
+        lambda group: group.create_dataset("observations", (10**6,), np.uint8, np.zeros(10**6), compression="gzip"),
+        lambda group: group.__setitem__("observations", h5py.ExternalLink(str(tmp_path / "other.hdf5"), "/o")),
+        lambda group: group.__setitem__("observations", h5py.SoftLink("/episode_1/observations")),
+        lambda group: group.__setitem__("observations", group),
+    ):
+        file.write_bytes(sound)
+        with h5py.File(file, "a") as content:
+            del content["episode_0/observations"]
+            change(content["episode_0"])
+        capsys.readouterr()
+        assert data_command("import", tmp_path / "n", root) == 2
+        said = capsys.readouterr().err
+        assert "which are not there" in said or "leads elsewhere" in said
+        assert said.count("\n") == 1
+        assert not (tmp_path / "n").exists()
+
+
+@pytest.mark.parametrize("metadata", ["", "[]", "{}", '{"data_format": 3}', "[" * 100_000])
+def test_metadata_that_is_damaged_costs_one_line(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], metadata: str
+) -> None:
+    pytest.importorskip("minari", reason="Minari is not installed")
+    assert data_command("export", data, tmp_path / "m") == 0
+    (tmp_path / "m" / NAME / "data" / "metadata.json").write_text(metadata)
+    capsys.readouterr()
+    assert data_command("import", tmp_path / "n", tmp_path / "m") == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_a_killed_import_left_is_removed(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("minari", reason="Minari is not installed")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left = tmp_path / f".n.{gone.pid}.tmp"
+    left.mkdir()
+    (left / "episode-000000.safetensors").write_text("half of it")
+    assert data_command("export", data, tmp_path / "m") == 0
+    assert data_command("import", tmp_path / "n", tmp_path / "m") == 0
+    assert not left.exists()
