@@ -449,6 +449,8 @@ class TrainControllerConfig:
     dream_parts: int = 1
     """Parts in which a generation is dreamt, each on one thread of a process of its own, here or on a cluster; 1: as a
     whole, in this process. Another number gives the same but for rounding."""
+    dream_on: Literal["cores", "gpus"] = "cores"
+    """Where these parts are dreamt: each on a core, or each on a GPU, of which every process has one to itself."""
     workers: int = 0
     """Processes for --fitness real and --dream-parts; 0: one per core."""
     cluster: str | None = None
@@ -485,6 +487,8 @@ class TrainControllerConfig:
         _refuse_unless(self.population_size >= 4, self, "population_size", "at least 4")
         _refuse_unless(self.starts_per_candidate >= 1, self, "starts_per_candidate", "at least 1")
         _refuse_unless(self.dream_parts >= 1, self, "dream_parts", "at least 1")
+        spread = self.dream_on == "cores" or self.dream_parts > 1
+        _refuse_unless(spread, self, "dream_parts", "at least 2 for --dream-on gpus (--device is where one is dreamt)")
         _refuse_unless(self.sigma > 0, self, "sigma", "a number > 0")
         _refuse_unless(0 <= self.units <= 1024, self, "units", "0 to 1024")
         _refuse_unless(0.0 <= self.death_cost <= 1e4, self, "death_cost", "0 to 10000")
@@ -878,6 +882,8 @@ class RunConfig:
     dream_parts: int = 1
     """Parts in which a generation is dreamt, each on one thread of a process of its own, here or on a cluster; 1: as a
     whole, in this process. Another number gives the same but for rounding."""
+    dream_on: Literal["cores", "gpus"] = "cores"
+    """Where these parts are dreamt: each on a core, or each on a GPU, of which every process has one to itself."""
     rounds: int = 6
     """Most times to train M, evolve C and collect with it."""
     round_episodes: int = 120
@@ -908,6 +914,8 @@ class RunConfig:
         _refuse_unless(self.population_size >= 4, self, "population_size", "at least 4")
         _refuse_unless(self.starts_per_candidate >= 1, self, "starts_per_candidate", "at least 1")
         _refuse_unless(self.dream_parts >= 1, self, "dream_parts", "at least 1")
+        spread = self.dream_on == "cores" or self.dream_parts > 1
+        _refuse_unless(spread, self, "dream_parts", "at least 2 for --dream-on gpus (--device is where one is dreamt)")
         _refuse_unless(self.sigma > 0, self, "sigma", "a number > 0")
         _refuse_unless(0 <= self.units <= 1024, self, "units", "0 to 1024")
         _refuse_unless(0.0 <= self.round_elsewhere < 1.0, self, "round_elsewhere", "a share in [0, 1)")

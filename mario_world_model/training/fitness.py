@@ -23,6 +23,7 @@ from mario_world_model.models.world_model import WorldModel
 from mario_world_model.policies.world_model import WorldModelPolicy
 from mario_world_model.utils.executor import Executor
 from mario_world_model.utils.memory_room import MemoryRoom
+from mario_world_model.utils.processes import assigned_device
 
 
 class Fitness(Protocol):
@@ -57,7 +58,7 @@ class DreamFitness:
 
 @dataclass(frozen=True)
 class DreamsInParts:
-    """A `DreamFitness` whose population is dreamt in parts, each a task of one thread.
+    """A `DreamFitness` whose population is dreamt in parts, each a task of one thread, or of one GPU.
 
     The luck of a dream is that of its seed, in every part alike. How many dreams are computed together decides in which
     order products of matrices are added up: `parts` is therefore a number of its own, and not that of workers or nodes,
@@ -96,9 +97,10 @@ class _Dreams:
 
 
 def _dream(task: _Dreams) -> NDArray[np.float64]:
-    """Runs in a worker process."""
-    fitness = DreamFitness(_world_model(task.vae, task.mdnrnn), task.config, task.death_cost)
-    return fitness(task.controllers, task.situations, task.seed)
+    """Runs in a worker process, on its device."""
+    device = torch.device(assigned_device())
+    fitness = DreamFitness(_world_model(task.vae, task.mdnrnn, device), task.config, task.death_cost)
+    return fitness(task.controllers.to(device), task.situations, task.seed)
 
 
 @dataclass(frozen=True)
@@ -140,10 +142,10 @@ class _Episode:
 
 def _score(task: _Episode) -> float:
     """Runs in a worker process."""
-    policy = WorldModelPolicy(Agent(_world_model(task.vae, task.mdnrnn), task.controller))
+    policy = WorldModelPolicy(Agent(_world_model(task.vae, task.mdnrnn, torch.device("cpu")), task.controller))
     return score_episode(task.game, policy, task.seed, task.index, task.max_steps).score
 
 
 @functools.lru_cache(maxsize=1)
-def _world_model(vae: Path, mdnrnn: Path) -> WorldModel:
-    return load_world_model(vae, mdnrnn)[0]
+def _world_model(vae: Path, mdnrnn: Path, device: torch.device) -> WorldModel:
+    return load_world_model(vae, mdnrnn)[0].to(device)

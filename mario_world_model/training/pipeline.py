@@ -209,6 +209,7 @@ class _Run:
                 population_size=self.config.population_size,
                 starts_per_candidate=self.config.starts_per_candidate,
                 dream_parts=self.config.dream_parts,
+                dream_on=self.config.dream_on,
                 max_minutes=preset.max_minutes * share,
                 vae=self.result.vae,
                 mdnrnn=self.parts(number).mdnrnn,

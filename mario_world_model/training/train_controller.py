@@ -44,7 +44,7 @@ from mario_world_model.training.budget import Budget
 from mario_world_model.training.evolution import History
 from mario_world_model.training.fitness import DreamFitness, DreamsInParts, Fitness, RealFitness
 from mario_world_model.training.resume import Run
-from mario_world_model.utils.devices import choose_device
+from mario_world_model.utils.devices import choose_device, gpus_here
 from mario_world_model.utils.executor import Executor, open_executor
 from mario_world_model.utils.progress import progress
 from mario_world_model.utils.seeding import stream_seed
@@ -80,7 +80,11 @@ def train_controller(config: TrainControllerConfig) -> ControllerFigures:
     world_model, fingerprint = load_world_model(config.vae, config.mdnrnn)
     world_model = world_model.to(device)
     inputs = {"vae": config.vae, "mdnrnn": config.mdnrnn, "init": config.init}
-    with Run("controller", config, inputs) as run, open_executor(config.cluster, config.workers) as executor:
+    gpus = config.fitness == "dream" and config.dream_on == "gpus"
+    with (
+        Run("controller", config, inputs) as run,
+        open_executor(config.cluster, config.workers, gpus=gpus) as executor,
+    ):
         return run.finished(ControllerFigures) or _evolve(config, world_model, fingerprint, run, executor)
 
 
@@ -152,6 +156,8 @@ def _parallel(config: TrainControllerConfig) -> int | None:
     """Threads or processes at work; on a cluster nobody counts them."""
     if config.cluster:
         return None
+    if config.dream_on == "gpus":
+        return max(torch.get_num_threads(), min(len(gpus_here()), config.workers or config.dream_parts))
     apart = config.fitness == "real" or config.dream_parts > 1
     return max(torch.get_num_threads(), worker_count(config.workers) if apart else 1)
 

@@ -41,3 +41,11 @@ def moved(tensor: Tensor, device: torch.device) -> Tensor:
     if device.type == "cuda" and tensor.device.type == "cpu":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
+
+
+def gpus_here() -> list[str]:
+    """The GPUs of this machine by name; raises InputError where there is none."""
+    count = torch.cuda.device_count()
+    if not count:
+        raise InputError("--dream-on gpus: expected a CUDA device, found none")
+    return [f"cuda:{number}" for number in range(count)]

@@ -33,14 +33,19 @@ class Executor(Protocol):
     ) -> None: ...
 
 
-def open_executor(cluster: str | None, workers: int, cores: int = 1) -> Executor:
+def open_executor(cluster: str | None, workers: int, cores: int = 1, gpus: bool = False) -> Executor:
     """`workers` processes here (0: one per core), or the nodes of the Ray cluster at an address.
 
-    `cores` is what a task takes of a node. Raises InputError when there is no Ray, or no such cluster.
+    `cores` is what a task takes of a node. With `gpus` every task has a GPU to itself, `processes.assigned_device`, and
+    here there are no more processes than GPUs. Raises InputError when there is no Ray, no such cluster, or no GPU.
     """
     if cluster is None:
-        return WorkerPool(workers)
-    # Imported here alone: nobody who stays on one machine needs it.
+        if not gpus:
+            return WorkerPool(workers)
+        from mario_world_model.utils.devices import gpus_here
+
+        return WorkerPool(workers, gpus_here())
+    # Imported here alone, as torch is above: nobody who plays on one machine needs them.
     from mario_world_model.utils.ray_executor import RayExecutor
 
-    return RayExecutor(cluster, cores)
+    return RayExecutor(cluster, cores, gpus)

@@ -47,3 +47,17 @@ def end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True, name="end with parent").start()
+
+
+_device = "cpu"
+
+
+def assign_device(name: str) -> None:
+    """Called in a worker: its tasks compute there, as far as they are of a kind that can."""
+    global _device
+    _device = name
+
+
+def assigned_device() -> str:
+    """What torch calls the device of this worker: a GPU of its own if it was given one, else the CPU."""
+    return _device

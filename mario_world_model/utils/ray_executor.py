@@ -15,7 +15,7 @@ import torch
 import mario_world_model
 from mario_world_model.errors import InputError
 from mario_world_model.utils.parcels import pack, unpack
-from mario_world_model.utils.processes import use_one_thread
+from mario_world_model.utils.processes import assign_device, use_one_thread
 from mario_world_model.utils.task_queue import LostError, TaskQueue, portable, returned_by
 
 try:
@@ -38,14 +38,19 @@ _PATIENCE = 10.0  # seconds in which the head has to answer
 class RayExecutor:
     """Sends tasks to whatever nodes there are at the moment; those that a node takes with it are sent again."""
 
-    def __init__(self, address: str, cores: int = 1) -> None:
-        """Raises InputError when there is no cluster at `address` ("auto": the one this machine is part of)."""
-        self._cores = cores
+    def __init__(self, address: str, cores: int = 1, gpus: bool = False) -> None:
+        """Raises InputError when there is no cluster at `address` ("auto": the one this machine is part of).
+
+        With `gpus` a task takes a GPU too, of which its process sees no other; there has to be one to begin with.
+        """
+        self._takes = {"CPU": cores, "GPU": 1} if gpus else {"CPU": cores}
         _connect(address)
+        if gpus and not ray.cluster_resources().get("GPU"):
+            raise InputError("--dream-on gpus: expected a cluster with GPUs, found none in it")
         # The value tells this executor's processes from those of another: a process has room for one console.
         environment = {"env_vars": {"MARIO_WORLD_MODEL_EXECUTOR": f"{os.getpid()}-{time.time_ns()}"}}
         self._serve = ray.remote(_serve).options(
-            num_cpus=cores, max_retries=0, scheduling_strategy="SPREAD", runtime_env=environment
+            num_cpus=cores, num_gpus=int(gpus), max_retries=0, scheduling_strategy="SPREAD", runtime_env=environment
         )
         self._files: dict[str, Any] = {}
         self._limit, self._looked = 1, float("-inf")
@@ -86,13 +91,14 @@ class RayExecutor:
             if sha256 not in self._files:
                 self._files[sha256] = ray.put(path.read_bytes())
         files = {sha256: self._files[sha256] for sha256 in parcel.files}
-        return self._serve.remote(parcel.content, files, _versions(), self._cores)
+        return self._serve.remote(parcel.content, files, _versions(), self._takes)
 
     def _room(self) -> int:
         """Tasks that may be under way: nodes come and go, so that this is asked again now and then."""
         if time.monotonic() - self._looked > _POLL:
             self._looked = time.monotonic()
-            self._limit = max(1, _AHEAD * (int(ray.cluster_resources().get("CPU", 0)) // self._cores))
+            there = ray.cluster_resources()
+            self._limit = max(1, _AHEAD * min(int(there.get(kind, 0)) // count for kind, count in self._takes.items()))
         return self._limit
 
 
@@ -139,11 +145,14 @@ def _versions() -> dict[str, str]:
     return {"mario-world-model": mario_world_model.__version__, "torch": torch.__version__, "numpy": np.__version__}
 
 
-def _serve(content: bytes, files: dict[str, Any], versions: dict[str, str], cores: int) -> tuple[str, bool, Any]:
+def _serve(
+    content: bytes, files: dict[str, Any], versions: dict[str, str], takes: dict[str, int]
+) -> tuple[str, bool, Any]:
     """Run one task; returns the node, whether the task returned, and what it returned or raised. Runs on a node."""
     node = ray.util.get_node_ip_address()
     use_one_thread()
-    torch.set_num_threads(cores)
+    torch.set_num_threads(takes["CPU"])
+    assign_device("cuda" if "GPU" in takes else "cpu")
     try:
         if versions != _versions():
             raise InputError(f"--cluster: expected {versions} on every node, found {_versions()} on {node}")

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Self, TypeVar
 
-from mario_world_model.utils.processes import end_with_parent, use_one_thread, worker_context
+from mario_world_model.utils.processes import assign_device, end_with_parent, use_one_thread, worker_context
 from mario_world_model.utils.task_queue import LostError, TaskQueue, portable, returned_by
 
 Task = TypeVar("Task")
@@ -43,8 +43,10 @@ def _warn_of_crowding(requested: int, cores: int) -> None:
 class WorkerPool:
     """Processes that stay from one list of tasks to the next, and keep what they have loaded."""
 
-    def __init__(self, workers: int) -> None:
-        self._size = worker_count(workers)
+    def __init__(self, workers: int, devices: Sequence[str] = ()) -> None:
+        """Of `devices`, if there are any, every worker has one to itself."""
+        self._devices = devices[: workers or None]
+        self._size = len(self._devices) or worker_count(workers)
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> Self:
@@ -88,7 +90,9 @@ class WorkerPool:
         """At most `wanted` workers without a task, new ones among them while there is room."""
         idle = [worker for worker in self._workers if worker.task is None]
         new = min(wanted - len(idle), self._size - len(self._workers))
-        started = [_Worker() for _ in range(new)]
+        taken = {worker.device for worker in self._workers}
+        free = [device for device in self._devices if device not in taken]
+        started = [_Worker(free[number] if free else "cpu") for number in range(new)]
         self._workers += started
         return (idle + started)[:wanted]
 
@@ -100,13 +104,14 @@ class WorkerPool:
 class _Worker:
     """One process, seen from the parent."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str) -> None:
         context = worker_context()
+        self.device = device
         self.connection: Connection
         self.connection, theirs = context.Pipe()
         self.task: int | None = None
         self._heard, self._at_work = time.monotonic(), False
-        self._process: BaseProcess = context.Process(target=_serve, args=(theirs,), daemon=True)  # type: ignore[attr-defined]
+        self._process: BaseProcess = context.Process(target=_serve, args=(theirs, device), daemon=True)  # type: ignore[attr-defined]
         self._process.start()
         theirs.close()
 
@@ -162,7 +167,7 @@ def beat() -> None:
         _parent.send(None)
 
 
-def _serve(connection: Connection) -> None:
+def _serve(connection: Connection, device: str) -> None:
     """The life of a worker: tasks come in, outcomes go out, until the parent closes the connection."""
     global _parent
     _parent = connection
@@ -170,6 +175,7 @@ def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     use_one_thread()
+    assign_device(device)
     end_with_parent()
     while True:
         try:

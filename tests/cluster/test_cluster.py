@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from mario_world_model.training.gather_in_folder import FolderGathering
 from mario_world_model.training.train_controller import path_file, train_controller
 from mario_world_model.utils.checkpoint import load_checkpoint
 from mario_world_model.utils.executor import open_executor
+from mario_world_model.utils.processes import assigned_device
 from tests.world import save_world, small_world
 
 pytestmark = [
@@ -124,6 +126,24 @@ def test_whoever_is_slow_with_results_holds_back_the_others(tmp_path: Path) -> N
         # Two for each of two cores are under way, and one has been taken.
         assert len(list(tmp_path.iterdir())) <= 5
         results.close()  # type: ignore[attr-defined]
+
+
+def where(_: int) -> tuple[str, str]:
+    return assigned_device(), os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+def test_a_task_on_a_gpu_sees_that_one_alone(cluster: Any) -> None:
+    """The GPUs are two that Ray is told of: what it gives to whom needs no more."""
+    with pytest.raises(InputError, match="--dream-on gpus: expected a cluster with GPUs, found none in it"):
+        open_executor("auto", 0, gpus=True)
+    node = cluster.add_node(num_cpus=2, num_gpus=2)
+    try:
+        with open_executor("auto", 0, gpus=True) as executor:
+            found = [result for _, result in executor.run(where, range(4))]
+    finally:
+        cluster.remove_node(node)
+    assert len(found) == 4
+    assert set(found) <= {("cuda", "0"), ("cuda", "1")}
 
 
 def mistake(number: int) -> None:
