@@ -2,10 +2,13 @@
 
 A node works on one task after another. What a task leaves goes to one storage that all nodes share, one file after
 another, while the node waits; that, and a last task that starts late, is where more nodes stop helping.
+
+    python -m benchmarks.farm --tasks 32 --seconds 654 --megabytes 570 --nodes 1 8 64
 """
 
 from __future__ import annotations
 
+import argparse
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,3 +54,23 @@ def makespan(farm: Farm, tasks: Sequence[Work]) -> float:
 def _store(farm: Farm, waiting: list[tuple[float, float]], storage_free: float) -> float:
     computed, written = heapq.heappop(waiting)
     return max(computed, storage_free) + written / farm.storage
+
+
+def main() -> None:
+    flags = argparse.ArgumentParser(description=__doc__)
+    flags.add_argument("--tasks", type=int, required=True, help="how many tasks, all alike")
+    flags.add_argument("--seconds", type=float, required=True, help="what a task takes one node")
+    flags.add_argument("--megabytes", type=float, required=True, help="what a task leaves")
+    flags.add_argument("--nodes", type=int, nargs="+", required=True, help="numbers of nodes")
+    flags.add_argument("--start", type=float, default=16.0, help="seconds until a node takes up its first task")
+    flags.add_argument("--storage", type=float, default=117.0, help="megabytes a second that all nodes can store")
+    chosen = flags.parse_args()
+    tasks = [Work(chosen.seconds, 1e6 * chosen.megabytes)] * chosen.tasks
+    alone = makespan(Farm(1, chosen.start, 1e6 * chosen.storage), tasks)
+    for nodes in chosen.nodes:
+        seconds = makespan(Farm(nodes, chosen.start, 1e6 * chosen.storage), tasks)
+        print(f"{nodes} nodes: {seconds / 60:.0f} minutes, {alone / seconds:.1f} times as fast as one")
+
+
+if __name__ == "__main__":
+    main()
