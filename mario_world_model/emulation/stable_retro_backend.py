@@ -6,6 +6,7 @@ core (`GameData.memory.extract`) costs under a microsecond and needs none of it.
 
 from __future__ import annotations
 
+import math
 import zlib
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -92,10 +93,12 @@ class StableRetroEmulator:
         if StableRetroEmulator._owner is not self:
             self._take()
         end = 4 + int.from_bytes(body[:4], "little")
+        picture = _unpack_picture(body[4:end])
         if not self._core.set_state(body[end:]):
-            raise InputError(f"state: expected one of this game, found {len(body) - end} bytes the core refuses")
-        picture = np.frombuffer(zlib.decompress(body[4:end]), dtype=np.uint8)
-        self._picture = picture.reshape(SCREEN_SHAPE)
+            raise InputError(
+                f"state: expected one of this game, found {max(0, len(body) - end)} bytes the core refuses"
+            )
+        self._picture = picture
 
     def close(self) -> None:
         self._closed = True
@@ -130,6 +133,18 @@ def _open_core(rom: Path) -> None:
     core.configure_data(data)
     # `memory` is a bare view: without a reference to `data` it would read freed storage.
     cls._core, cls._core_rom, cls._data, cls._memory = core, rom, data, data.memory
+
+
+def _unpack_picture(packed: bytes) -> Screen:
+    """The screen in a state, which may be damaged or claim any size."""
+    size = math.prod(SCREEN_SHAPE)
+    try:
+        content = zlib.decompressobj().decompress(packed, size + 1)
+    except zlib.error as error:
+        raise InputError(f"state: expected one of this game, found a damaged picture in it ({error})") from error
+    if len(content) != size:
+        raise InputError(f"state: expected a picture of {size} bytes in it, found another size")
+    return np.frombuffer(content, dtype=np.uint8).reshape(SCREEN_SHAPE)
 
 
 def _drop_core() -> None:

@@ -164,9 +164,13 @@ class MarioEnv(gymnasium.Env[Screen, Action]):
             InputError: ``state`` is not one that an environment on this backend saved.
         """
         body = unpack_state(state, _STATE_TAG, "MarioEnv")
+        if len(body) < _STATE.size:
+            raise InputError(f"state: expected one saved by MarioEnv, found {len(body)} bytes of one")
+        last_x, last_time, action, over = _STATE.unpack(body[: _STATE.size])
+        if action >= len(self._buttons):
+            raise InputError(f"state: expected a last action below {len(self._buttons)}, found {action}")
         self._emulator.load_state(body[_STATE.size :])
-        game = self._game
-        game.last_x, game.last_time, self._last_action, self._over = _STATE.unpack(body[: _STATE.size])
+        self._game.last_x, self._game.last_time, self._last_action, self._over = last_x, last_time, action, over
         return self._emulator.screen()
 
     def render(self) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -160,6 +161,28 @@ def test_state_of_something_else_is_refused() -> None:
     for state in (b"", b"mario/1\n", b"something else", env.save_state()[:100]):
         with pytest.raises(InputError, match=r"^state: expected"):
             env.load_state(state)
+    env.close()
+
+
+def test_a_state_that_was_tampered_with_is_refused_and_changes_nothing() -> None:
+    pytest.importorskip("stable_retro", reason="stable-retro is not installed")
+    env = MarioEnv((1, 1), backend="stable-retro")
+    env.reset()
+    sound = env.save_state()
+    tag = sound.index(b"stable-retro/1\n") + len(b"stable-retro/1\n")
+    length = int.from_bytes(sound[tag : tag + 4], "little")
+    memory = sound[tag + 4 + length :]
+    bomb = zlib.compress(bytes(100_000_000))
+    for state, says in (
+        (sound[:tag] + (4).to_bytes(4, "little") + b"zlib" + memory, "found a damaged picture"),
+        (sound[:tag] + len(bomb).to_bytes(4, "little") + bomb + memory, "found another size"),
+        (sound[:tag] + (2**31).to_bytes(4, "little") + sound[tag + 4 :], "found 0 bytes the core refuses"),
+        (sound[:16] + b"\xff" + sound[17:], "expected a last action below"),
+        (sound[:10], "found 2 bytes of one"),
+    ):
+        with pytest.raises(InputError, match=says):
+            env.load_state(state)
+        assert env.save_state() == sound
     env.close()
 
 
