@@ -20,6 +20,7 @@ import platformdirs
 
 from mario_world_model.emulation.stages import RomMode
 from mario_world_model.errors import InputError
+from mario_world_model.utils.atomic import written_whole
 
 ENV_VARIABLE: Final = "MARIO_ROM"
 PACKAGE: Final = "gym-super-mario-bros==7.4.0"
@@ -167,11 +168,8 @@ def _require(path: Path, mode: RomMode, where: str) -> None:
 
 def _store(content: bytes, mode: RomMode) -> Path:
     target = cache_folder() / _FILE_NAMES[mode]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside its place and renamed into it, so that no one ever reads half a ROM.
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as half:
-        half.write(content)
-    Path(half.name).replace(target)
+    with written_whole(target) as temporary:
+        temporary.write_bytes(content)
     return target
 
 

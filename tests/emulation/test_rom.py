@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -93,6 +94,19 @@ def test_spoilt_cache_is_reported(bare: Path) -> None:
     (bare / "super-mario-bros.nes").write_bytes(b"NES\x1a and no more")
     with refused("cache folder", "expected SHA-1"):
         find_rom()
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_rom_is_on_the_disk_before_it_takes_its_place(
+    roms: dict[RomMode, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    sync, replace = os.fsync, os.replace
+    monkeypatch.setattr("os.fsync", lambda file: (done.append("fsync"), sync(file))[1])
+    monkeypatch.setattr("os.replace", lambda *paths: (done.append("replace"), replace(*paths))[1])
+    cached = install_rom(roms["vanilla"])
+    assert done == ["fsync", "replace", "fsync"]
+    assert list(cached.parent.iterdir()) == [cached]
 
 
 def test_package_is_found_without_importing_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
