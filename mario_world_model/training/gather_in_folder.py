@@ -23,6 +23,8 @@ from mario_world_model.utils.atomic import sync_folder, written_whole
 from mario_world_model.utils.cost import Cost, cost_of_data, hours
 from mario_world_model.utils.tracking import config_file, save_config
 
+_REPLACED = "replaced"
+
 
 class FolderGathering(Gathering):
     """The folder beside the output in which finished episodes wait for the others.
@@ -83,6 +85,7 @@ class FolderGathering(Gathering):
     def _open(self, first: int) -> int:
         if self.begun:
             return int(self._same_collection()["first"])
+        self._refuse_strangers()
         places = read_archive(self._kept_archive)[0] if self._config.append else Archive()
         try:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -94,6 +97,13 @@ class FolderGathering(Gathering):
         with written_whole(self._note) as temporary:
             temporary.write_text(note_of(self._config, first))
         return first
+
+    def _refuse_strangers(self) -> None:
+        """A folder without a note is what a finished collection did not get to remove, or somebody's own."""
+        own = {self._episodes.name, self.reached.name, self.archive.name, self._clock.name, _REPLACED}
+        for path in sorted(self._folder.iterdir()) if self._folder.is_dir() else []:
+            if path.name not in own and not path.name.startswith((".", "here-")):
+                raise InputError(f"{self._folder}: expected an interrupted collection, found {path.name} in it")
 
     def file(self, index: int) -> Path:
         return self._episodes / f"episode-{index:06d}{SUFFIX}"
@@ -128,7 +138,7 @@ class FolderGathering(Gathering):
                 sync_folder(output)
             else:
                 if output.is_dir():
-                    output.replace(self._folder / "replaced")
+                    output.replace(self._folder / _REPLACED)
                 self._episodes.replace(output)
                 sync_folder(output.parent)
         self._keep_archive(explored)

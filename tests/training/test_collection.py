@@ -50,6 +50,14 @@ def test_episodes_replay_from_their_actions(tmp_path: Path) -> None:
     env.close()
 
 
+def test_a_folder_of_somebody_s_own_is_not_taken_for_leftovers(tmp_path: Path) -> None:
+    (tmp_path / "d.partial").mkdir()
+    (tmp_path / "d.partial" / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputError, match=r"expected an interrupted collection, found thesis\.tex"):
+        collect(small(tmp_path / "d"))
+    assert (tmp_path / "d.partial" / "thesis.tex").read_text() == "years of work"
+
+
 def test_an_interrupted_collection_goes_on(tmp_path: Path) -> None:
     whole = open_dataset(collect(small(tmp_path / "whole")))
     collect(small(tmp_path / "d", episodes=3))
