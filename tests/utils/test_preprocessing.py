@@ -28,7 +28,8 @@ def test_shape_and_values(screen: np.ndarray, size: int, grey: bool, mask: bool)
     plain = cv2.cvtColor(screen, cv2.COLOR_RGB2GRAY)[..., None] if grey else screen
     area = cv2.resize(plain, (size, size), interpolation=cv2.INTER_AREA).reshape(seen.shape)
     below = -(-HUD_ROWS * size // 224) if mask else 0
-    np.testing.assert_array_equal(seen[below:], area[below:])
+    # At 64 and 96 no mean of an area lies between two levels; at 84 one in 160 does, and either will do.
+    np.testing.assert_allclose(seen[below:].astype(int), area[below:], rtol=0, atol=size == 84)
     assert not seen[:below].any()
 
 
