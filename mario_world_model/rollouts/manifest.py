@@ -130,7 +130,7 @@ def read_manifest(address: Address) -> Manifest | None:
 
 def _sound(episodes: Sequence[ListedEpisode]) -> bool:
     """Whether these are names that may become those of files, and numbers that may be believed."""
-    return len(episodes) > 0 and all(
+    return len({episode.name for episode in episodes}) == len(episodes) > 0 and all(
         is_episode(episode.name)
         and type(episode.steps) is int
         and episode.steps > 0

@@ -79,7 +79,8 @@ class Address:
     def heads(self, names: Sequence[str], size: int) -> list[bytes]:
         """The first bytes of objects below."""
         with self._reported() as (store, path):
-            return [bytes(head) for head in store.cat_ranges([f"{path}/{name}" for name in names], 0, size)]
+            below = [f"{path}/{name}" for name in names]
+            return [bytes(head) for head in store.cat_ranges(below, 0, size, on_error="raise")]
 
     def write_text(self, text: str) -> None:
         """Put an object there."""

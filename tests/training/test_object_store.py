@@ -252,11 +252,23 @@ def test_an_episode_that_was_changed_in_the_store_is_refused(store: Address) -> 
 
 
 @pytest.mark.usefixtures("made_up")
-@pytest.mark.parametrize("name", ["../../../evil-000001-aaaaaaaa.safetensors", "episode-1.safetensors", 7])
-def test_a_list_that_names_other_files_is_refused(store: Address, name: Any) -> None:
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", "../../../evil-000001-aaaaaaaa.safetensors"),
+        ("name", "episode-000000-{tag}.safetensors"),  # twice
+        ("name", 7),
+        ("steps", 0),
+        ("steps", True),
+        ("sha256", "abc"),
+        ("sha256", None),
+    ],
+)
+def test_a_list_of_what_cannot_be_is_refused(store: Address, field: str, value: Any) -> None:
     collect(small(store))
     plain = json.loads((store / "dataset.json").read_text())
-    plain["episodes"][1]["name"] = name
+    tag = plain["episodes"][0]["name"][15:23]
+    plain["episodes"][1][field] = value.format(tag=tag) if isinstance(value, str) else value
     (store / "dataset.json").write_text(json.dumps(plain))
     with pytest.raises(InputError, match="expected the list of a data set, found a damaged one"):
         open_dataset(store)
