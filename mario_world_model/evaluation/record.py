@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -148,8 +149,13 @@ def read_record(path: Path, plain: dict[str, Any]) -> Record:
         if plain["schema"] != _SCHEMA:
             raise InputError(f"{path}: expected an evaluation of schema {_SCHEMA}, found {plain['schema']!r}")
         episodes = [_episode(one) for one in plain["episodes"]]
+        if not episodes:
+            raise ValueError("no episodes")
+        known = dict(plain["provenance"])
+        if not all(isinstance(known.get(name, {}), dict) for name in ("machine", "versions")):
+            raise ValueError("provenance")
         return Record(
-            agent=Origin(**plain["agent"]),
+            agent=_origin(plain["agent"]),
             protocol=str(plain["protocol"]),
             game=from_plain(GameConfig, {**plain["game"], "rom": None}, str(path)),
             seed=int(plain["seed"]),
@@ -157,15 +163,32 @@ def read_record(path: Path, plain: dict[str, Any]) -> Record:
             summary=summarise(episodes),
             episodes=episodes,
             seconds=float(plain["seconds"]),
-            provenance=dict(plain["provenance"]),
+            provenance=known,
             config=dict(plain["config"]),
         )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise InputError(f"{path}: expected the record of an evaluation, found {reprlib.repr(error)} amiss") from error
+
+
+def _origin(plain: dict[str, Any]) -> Origin:
+    origin = Origin(**plain)
+    settings = isinstance(origin.settings, dict) and all(isinstance(one, dict) for one in origin.settings.values())
+    files = isinstance(origin.files, dict) and all(isinstance(one, str) for one in origin.files.values())
+    names = all(isinstance(one, str) for one in (origin.name, origin.kind, origin.data or ""))
+    whole = all(one is None or type(one) is int for one in (origin.training_seed, origin.training_steps))
+    numbers = all(one is None or _is_finite(one) for one in (origin.core_hours, origin.dreamt))
+    if not (settings and files and names and whole and numbers):
+        raise ValueError("agent")
+    return origin
+
+
+def _is_finite(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
 
 
 def _episode(plain: dict[str, Any]) -> EpisodeScore:
     score = EpisodeScore(**{**plain, "end": tuple(plain["end"]), "visited": tuple(plain["visited"])})
-    if not all(isinstance(one, (int, float)) for one in (score.score, score.max_x, score.steps, *score.end)):
+    figures = (score.index, score.score, score.max_x, score.steps, score.frames, *score.end, *score.visited)
+    if not all(map(_is_finite, figures)) or type(score.flag) is not bool or not isinstance(score.played, str):
         raise ValueError(f"episode {score.index}")
     return score

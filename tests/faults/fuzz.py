@@ -30,8 +30,17 @@ import torch
 
 from mario_world_model import checkpoints
 from mario_world_model.checkpoints import load_controllers, load_vae, load_world_model
-from mario_world_model.config import VAEConfig, from_plain
+from mario_world_model.config import GameConfig, VAEConfig, from_plain
 from mario_world_model.errors import InputError
+from mario_world_model.evaluation.episodes import EpisodeScore
+from mario_world_model.evaluation.record import Origin, Record, write_record
+from mario_world_model.evaluation.summary import summarise
+from mario_world_model.report.agents import agents_by_conditions
+from mario_world_model.report.document import Document
+from mario_world_model.report.html_page import to_html
+from mario_world_model.report.inputs import gather
+from mario_world_model.report.reproduction import reproduction
+from mario_world_model.rollouts.archive import Archive, read_archive, write_archive
 from mario_world_model.rollouts.dataset import open_dataset
 from mario_world_model.rollouts.episode_file import read_episode, write_episode
 from mario_world_model.rollouts.pickle_file import write_pickle
@@ -142,17 +151,17 @@ def other_pickles(content: Any) -> Mutation:
     return lambda luck: pickle.dumps(changed(content, luck), luck.choice((2, 4, 5)))
 
 
-def other_headers(sound: bytes) -> Mutation:
-    """An episode file that says something else of itself."""
+def other_headers(sound: bytes, told: str = "info") -> Mutation:
+    """A safetensors file that says something else of itself; `told` is what it tells as JSON."""
     length = struct.unpack("<Q", sound[:8])[0]
     header = json.loads(sound[8 : 8 + length])
-    info = json.loads(header["__metadata__"]["info"])
+    info = json.loads(header["__metadata__"][told])
 
     def mutate(luck: random.Random) -> bytes:
         other = copy.deepcopy(header)
         if luck.random() < 0.6:
             text = json.dumps(changed(info, luck), default=str)
-            other["__metadata__"]["info"] = text if luck.random() < 0.9 else "[" * luck.randrange(1, 100_000)
+            other["__metadata__"][told] = text if luck.random() < 0.9 else "[" * luck.randrange(1, 100_000)
         else:
             other = changed(other, luck)
         written = json.dumps(other, default=str).encode()
@@ -253,6 +262,31 @@ def loaders(folder: Path) -> Iterator[tuple[str, str, Callable[[Path], object], 
 
     values = lambda luck: json.dumps(changed(journal, luck), default=str).encode()  # noqa: E731
     yield "journal of a run", ".json", load_journal, [scrambled(json.dumps(journal).encode()), values]
+
+    write_archive(folder / "a.safetensors", Archive({(1, 1, x): bytes([x]) * 9 for x in range(3)}), 3)
+    sound = (folder / "a.safetensors").read_bytes()
+
+    load_archive = lambda path: sorted(read_archive(path)[0].states)  # noqa: E731
+    yield (
+        "archive of an exploration",
+        ".safetensors",
+        load_archive,
+        [scrambled(sound), other_headers(sound, "episodes")],
+    )
+
+    scores = [EpisodeScore(index, 9.0, 50, False, True, 9, 36, (50, 79), (2, 3)) for index in range(3)]
+    origin = Origin("PPO", "ppo", 0, 1000, 1.5, {"ppo": "ab"}, {"ppo": {"seed": 0}})
+    record = Record(origin, "sticky", GameConfig(), 1_000_000, 9, summarise(scores), scores, 1.0, {"command": "c"}, {})
+    write_record(folder / "record.json", record)
+    sound = (folder / "record.json").read_bytes()
+    plain_record = json.loads(sound)
+    values = lambda luck: json.dumps(changed(plain_record, luck), default=str).encode()  # noqa: E731
+
+    def load_record(path: Path) -> object:
+        records = gather([path]).records
+        return agents_by_conditions(records), to_html(Document("report", [], [reproduction(records)]))
+
+    yield "record of an evaluation", ".json", load_record, [scrambled(sound), values]
 
 
 def fuzz(inputs: int, seed: int, only: str = "") -> Iterator[Figures]:

@@ -51,6 +51,27 @@ def made_up(name: str, seed: int, mean: float, steps: int, episodes: int = 6, te
     return Record(origin, "sticky", GameConfig(), 1_000_000, 120, summarise(scores), scores, 1.0, {"command": "c"}, {})
 
 
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("episodes", []),
+        ("seed", math.inf),
+        ("provenance", {"machine": []}),
+        ("agent", {"name": ["a"], "kind": "ppo"}),
+        ("agent", {"name": "a", "kind": "ppo", "training_steps": "many"}),
+        ("agent", {"name": "a", "kind": "ppo", "core_hours": math.nan}),
+        ("agent", {"name": "a", "kind": "ppo", "settings": {"ppo": None}}),
+        ("agent", {"name": "a", "kind": "ppo", "files": {"ppo": None}}),
+    ],
+)
+def test_a_record_that_says_something_else_is_refused(tmp_path: Path, part: str, value: object) -> None:
+    write_record(tmp_path / "a.json", made_up("PPO", 0, 900.0, 1000))
+    plain = json.loads((tmp_path / "a.json").read_text())
+    (tmp_path / "a.json").write_text(json.dumps({**plain, part: value}))
+    with pytest.raises(InputError, match="expected the record of an evaluation"):
+        gather([tmp_path / "a.json"])
+
+
 @pytest.fixture(scope="module")
 def site(rom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with evaluations, a probe, logs and the report of all."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from mario_world_model.errors import InputError
 from mario_world_model.rollouts.archive import Archive, cell_of, read_archive, write_archive
@@ -37,3 +38,10 @@ def test_an_archive_survives_the_way_to_disk(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"not an archive")
     with pytest.raises(InputError, match="expected the archive of an exploration"):
         read_archive(tmp_path / "a")
+
+
+@pytest.mark.parametrize("key", ["[1, 1]", '["1", 1, 0]', "[[], 1, 0]", "{}", "[" * 3000])
+def test_an_archive_of_other_cells_is_refused(tmp_path: Path, key: str) -> None:
+    save_file({key: np.zeros(3, np.uint8)}, tmp_path / "a.safetensors", {"schema": "1", "episodes": "3"})
+    with pytest.raises(InputError, match="expected the archive of an exploration, found a damaged file"):
+        read_archive(tmp_path / "a.safetensors")
