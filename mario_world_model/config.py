@@ -22,7 +22,7 @@ from mario_world_model.utils.storage import Location, location
 
 ActionSet = Literal["RIGHT_ONLY", "SIMPLE_MOVEMENT", "COMPLEX_MOVEMENT"]
 BackendChoice = Literal["auto", "stable-retro", "nes-py"]
-PresetName = Literal["default", "demo", "paper", "debug"]
+PresetName = Literal["default", "demo", "gpu", "paper", "debug"]
 ProtocolName = Literal["sticky", "deterministic", "noops", "start-states"]
 DeviceChoice = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "bfloat16"]
@@ -867,11 +867,11 @@ class RunConfig:
     """Passes over their frames."""
     mdn_rnn_epochs: int = 40
     """Passes of M over all steps in the first round."""
-    generations: int = 600
-    """Generations of CMA-ES in the first round."""
+    generations: int = 120
+    """Generations of CMA-ES in a round; many more find out what is wrong with its dream."""
     sees: Literal["zh", "z", "landmarks"] = "landmarks"
     """What the controller is given: landmarks, how they changed and the last action, a small search; or [z, h]."""
-    units: int = 0
+    units: int = 12
     """Hidden units of the controller; 0: it is linear, as in the paper."""
     sigma: float = 0.1
     """CMA-ES's first step size."""
@@ -884,17 +884,17 @@ class RunConfig:
     whole, in this process. Another number gives the same but for rounding."""
     dream_on: Literal["cores", "gpus"] = "cores"
     """Where these parts are dreamt: each on a core, or each on a GPU, of which every process has one to itself."""
-    rounds: int = 6
+    rounds: int = 12
     """Most times to train M, evolve C and collect with it."""
-    round_episodes: int = 120
+    round_episodes: int = 160
     """Episodes that the controller of every round adds to the data set."""
     round_max_steps: int = 300
     """Most steps of these; one that stands before a pipe has nothing new to show for longer."""
     round_elsewhere: float = 0.5
     """Share of these that begin in places which earlier episodes reached, all over the level; the others, from its
     start, say how good the controller is."""
-    round_share: float = 0.6
-    """Epochs, generations and minutes of a later round, as a share of the first round's."""
+    round_share: float = 0.25
+    """Epochs and minutes of M in a later round, as a share of the first round's."""
     stop_at_flags: float = 0.95
     """Stop after a round whose episodes reach the flag this often."""
     workers: int = 0
@@ -944,7 +944,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
     "demo": {
         TrainVAEConfig: {"max_minutes": 2.25, "batch_size": 32, "learning_rate": 2e-3},
         TrainMDNRNNConfig: {"max_minutes": 2.5},
-        TrainControllerConfig: {"max_minutes": 1.0},
+        TrainControllerConfig: {"max_minutes": 0.7},
         EvaluateConfig: {"episodes": 20, "max_steps": 600},
         RunConfig: {
             "output": Path("demo"),
@@ -952,10 +952,32 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "vae_epochs": 1000,
             "mdn_rnn_epochs": 1000,
             "generations": 10_000,
+            "units": 0,
             "rounds": 2,
             "round_episodes": 40,
             "round_max_steps": 250,
             "round_share": 0.4,
+        },
+    },
+    # A quarter of an hour of a large GPU and sixteen cores: times, since another one does more in them.
+    "gpu": {
+        TrainVAEConfig: {"max_minutes": 1.2, "batch_size": 256, "learning_rate": 2e-3},
+        MDNRNNConfig: {"hidden_size": 384, "head_size": 768},
+        TrainMDNRNNConfig: {"max_minutes": 0.75, "batch_size": 64, "learning_rate": 1.2e-3},
+        TrainControllerConfig: {"max_minutes": 0.2},
+        EvaluateConfig: {"episodes": 100, "max_steps": 1000},
+        RunConfig: {
+            "output": Path("gpu"),
+            "episodes": 2400,
+            "vae_epochs": 1000,
+            "mdn_rnn_epochs": 1000,
+            "generations": 10_000,
+            "population_size": 256,
+            "starts_per_candidate": 64,
+            "rounds": 16,
+            "round_episodes": 200,
+            "round_max_steps": 250,
+            "round_share": 0.3,
         },
     },
     # The networks of Ha & Schmidhuber (2018); data and game stay ours.
@@ -990,7 +1012,9 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
         TrainControllerConfig: {"iterations": 1800, "starts_per_candidate": 16, "logit_bound": 0.0, "death_cost": 0.0},
         RunConfig: {
             "generations": 1800,
+            "rounds": 6,
             "sees": "zh",
+            "units": 0,
             "sigma": 0.05,
             "population_size": 64,
             "starts_per_candidate": 16,

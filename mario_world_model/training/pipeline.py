@@ -198,11 +198,10 @@ class _Run:
     def train_controller(self, number: int, best: int) -> ControllerFigures:
         """Evolve on from the best round's controller so far."""
         preset = preset_config(TrainControllerConfig, self.config.preset)
-        share = self.config.round_share if number else 1.0
         return train_controller(
             dataclasses.replace(
                 preset,
-                iterations=math.ceil(self.config.generations * share),
+                iterations=self.config.generations,
                 sees=self.config.sees,
                 units=self.config.units,
                 sigma=self.config.sigma,
@@ -210,7 +209,6 @@ class _Run:
                 starts_per_candidate=self.config.starts_per_candidate,
                 dream_parts=self.config.dream_parts,
                 dream_on=self.config.dream_on,
-                max_minutes=preset.max_minutes * share,
                 vae=self.result.vae,
                 mdnrnn=self.parts(number).mdnrnn,
                 init=self.parts(best).controller if number else None,
