@@ -104,7 +104,9 @@ def _outcomes(tasks: Sequence[_Task], config: RunConfig) -> Iterator[tuple[int, 
         # Here a run has the machine to itself.
         yield from enumerate(map(_run_stage, tasks))
         return
-    with open_executor(config.cluster, 0, cores=tasks[0].config.workers) as executor:
+    # A stage that asks for no GPU would see none under an older Ray, and another stage's under a newer one.
+    _, gpus = _smallest_node(config.cluster)
+    with open_executor(config.cluster, 0, cores=tasks[0].config.workers, gpus=gpus) as executor:
         yield from executor.run(_run_stage, tasks)
 
 
@@ -125,9 +127,7 @@ def _config_of(config: RunConfig, stage: tuple[int, int]) -> RunConfig:
     env = EnvId(stage, parse_env_id(config.game.env).mode)
     workers = config.workers
     if config.cluster is not None and not workers:
-        from mario_world_model.utils.ray_executor import smallest_node
-
-        workers = smallest_node(config.cluster)
+        workers, _ = _smallest_node(config.cluster)
     return dataclasses.replace(
         config,
         game=with_rom(dataclasses.replace(config.game, env=str(env))),
@@ -136,6 +136,12 @@ def _config_of(config: RunConfig, stage: tuple[int, int]) -> RunConfig:
         workers=workers,
         cluster=None,
     )
+
+
+def _smallest_node(cluster: str) -> tuple[int, int]:
+    from mario_world_model.utils.ray_executor import smallest_node
+
+    return smallest_node(cluster)
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def train_controller(config: TrainControllerConfig) -> ControllerFigures:
     world_model, fingerprint = load_world_model(config.vae, config.mdnrnn)
     world_model = world_model.to(device)
     inputs = {"vae": config.vae, "mdnrnn": config.mdnrnn, "init": config.init}
-    gpus = config.fitness == "dream" and config.dream_on == "gpus"
+    gpus = int(config.fitness == "dream" and config.dream_on == "gpus")
     with (
         Run("controller", config, inputs) as run,
         open_executor(config.cluster, config.workers, gpus=gpus) as executor,

@@ -33,11 +33,12 @@ class Executor(Protocol):
     ) -> None: ...
 
 
-def open_executor(cluster: str | None, workers: int, cores: int = 1, gpus: bool = False) -> Executor:
+def open_executor(cluster: str | None, workers: int, cores: int = 1, gpus: int = 0) -> Executor:
     """`workers` processes here (0: one per core), or the nodes of the Ray cluster at an address.
 
-    `cores` is what a task takes of a node. With `gpus` every task has a GPU to itself, `processes.assigned_device`, and
-    here there are no more processes than GPUs. Raises InputError when there is no Ray, no such cluster, or no GPU.
+    `cores` and `gpus` are what a task takes of a node and has to itself; its GPU is `processes.assigned_device`. Here
+    every process has one GPU, and there are no more processes than these. Raises InputError when there is no Ray, no
+    such cluster, or no GPU.
     """
     if cluster is None:
         if not gpus:

@@ -38,19 +38,19 @@ _PATIENCE = 10.0  # seconds in which the head has to answer
 class RayExecutor:
     """Sends tasks to whatever nodes there are at the moment; those that a node takes with it are sent again."""
 
-    def __init__(self, address: str, cores: int = 1, gpus: bool = False) -> None:
+    def __init__(self, address: str, cores: int = 1, gpus: int = 0) -> None:
         """Raises InputError when there is no cluster at `address` ("auto": the one this machine is part of).
 
-        With `gpus` a task takes a GPU too, of which its process sees no other; there has to be one to begin with.
+        A task takes `gpus` too, of which its process sees no others; there have to be some to begin with.
         """
-        self._takes = {"CPU": cores, "GPU": 1} if gpus else {"CPU": cores}
+        self._takes = {"CPU": cores, "GPU": gpus} if gpus else {"CPU": cores}
         _connect(address)
         if gpus and not ray.cluster_resources().get("GPU"):
             raise InputError("--dream-on gpus: expected a cluster with GPUs, found none in it")
         # The value tells this executor's processes from those of another: a process has room for one console.
         environment = {"env_vars": {"MARIO_WORLD_MODEL_EXECUTOR": f"{os.getpid()}-{time.time_ns()}"}}
         self._serve = ray.remote(_serve).options(
-            num_cpus=cores, num_gpus=int(gpus), max_retries=0, scheduling_strategy="SPREAD", runtime_env=environment
+            num_cpus=cores, num_gpus=gpus, max_retries=0, scheduling_strategy="SPREAD", runtime_env=environment
         )
         self._files: dict[str, Any] = {}
         self._limit, self._looked = 1, float("-inf")
@@ -102,11 +102,12 @@ class RayExecutor:
         return self._limit
 
 
-def smallest_node(address: str) -> int:
-    """Cores of the smallest node that offers any."""
+def smallest_node(address: str) -> tuple[int, int]:
+    """The fewest cores, and the fewest GPUs, that a node has which offers any cores."""
     _connect(address)
-    cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-    return min((count for count in cores if count), default=1)
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    cores, gpus = (min((int(node.get(kind, 0)) for node in nodes), default=0) for kind in ("CPU", "GPU"))
+    return max(1, cores), gpus
 
 
 def _connect(address: str) -> None:

@@ -129,21 +129,26 @@ def test_whoever_is_slow_with_results_holds_back_the_others(tmp_path: Path) -> N
 
 
 def where(_: int) -> tuple[str, str]:
-    return assigned_device(), os.environ["CUDA_VISIBLE_DEVICES"]
+    return assigned_device(), os.environ.get("CUDA_VISIBLE_DEVICES", "all")
 
 
 def test_a_task_on_a_gpu_sees_that_one_alone(cluster: Any) -> None:
     """The GPUs are two that Ray is told of: what it gives to whom needs no more."""
+    smallest_node = pytest.importorskip("mario_world_model.utils.ray_executor").smallest_node
     with pytest.raises(InputError, match="--dream-on gpus: expected a cluster with GPUs, found none in it"):
-        open_executor("auto", 0, gpus=True)
+        open_executor("auto", 0, gpus=1)
     node = cluster.add_node(num_cpus=2, num_gpus=2)
     try:
-        with open_executor("auto", 0, gpus=True) as executor:
+        assert smallest_node("auto") == (1, 0)  # the others have none
+        with open_executor("auto", 0, gpus=1) as executor:
             found = [result for _, result in executor.run(where, range(4))]
+        with open_executor("auto", 0, cores=2, gpus=2) as executor:
+            both = [result for _, result in executor.run(where, range(1))]
     finally:
         cluster.remove_node(node)
     assert len(found) == 4
     assert set(found) <= {("cuda", "0"), ("cuda", "1")}
+    assert both == [("cuda", "0,1")]
 
 
 def mistake(number: int) -> None:

@@ -59,4 +59,4 @@ def test_gpus_are_those_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None
     assert devices.gpus_here() == GPUS
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(InputError, match="--dream-on gpus: expected a CUDA device, found none"):
-        open_executor(None, 0, gpus=True)
+        open_executor(None, 0, gpus=1)
