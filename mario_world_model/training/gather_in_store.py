@@ -18,7 +18,6 @@ from mario_world_model.rollouts.archive import Archive, read_archive, write_arch
 from mario_world_model.rollouts.episode_file import SUFFIX
 from mario_world_model.rollouts.manifest import (
     MANIFEST,
-    ListedEpisode,
     Manifest,
     controls_of,
     episode_name,
@@ -47,8 +46,6 @@ class StoreGathering(Gathering):
         self._output = output
         self._kept_archive = output.with_name(f"{output.name}.archive{SUFFIX}")
         self._tag, self._me = "", uuid.uuid4().hex
-        self._before: list[ListedEpisode] = []
-        """What the new episodes are added to."""
 
     @property
     def lock(self) -> Path:
@@ -75,6 +72,32 @@ class StoreGathering(Gathering):
         return found is not None and found.finished.get("settings") == identity_of(self._config)
 
     def begin(self) -> int:
+        note = self._first_note()
+        self._tag = str(note.get("tag"))
+        if not is_episode(episode_name(0, self._tag)):
+            raise InputError(f"{self._note}: expected the note of a collection, found a damaged one")
+        self._owner.write_text(self._me)
+        places = read_archive(self._kept_archive)[0] if self._config.append else Archive()
+        if places.states and not self.archive.is_file():
+            write_archive(self.archive, places, 0)
+        self._sweep()
+        return int(note["first"])
+
+    def _first_note(self) -> dict[str, Any]:
+        """The note that stands there: an interrupted collection's, or a new one."""
+        while True:
+            old = self._added_to()
+            first = 1 + max(episode.index for episode in old.episodes) if old else 0
+            self.earlier = [hours(cost_from_plain(old.finished.get("cost")))] if old else []
+            tag = uuid.uuid4().hex[:8]
+            (self._place / self._note.name).create(note_of(self._config, first, tag=tag))
+            note = self._same_collection()
+            if note.get("tag") != tag or self._added_to() == old:
+                return note
+            self._note.unlink()  # just before it, another collection ended: ours begins after that one's episodes
+
+    def _added_to(self) -> Manifest | None:
+        """The data set to which this collection adds; raises InputError where its episodes are of another kind."""
         old = read_manifest(self._output) if self._config.append else None
         for field, own in self._controls.items():
             if old is not None and old.controls.get(field) != own:
@@ -82,21 +105,7 @@ class StoreGathering(Gathering):
                     f"{self._output}: expected one {field} in a data set, found {old.controls.get(field)!r} there, "
                     f"not {own!r}"
                 )
-        first = 1 + max(episode.index for episode in old.episodes) if old else 0
-        (self._place / self._note.name).create(note_of(self._config, first, tag=uuid.uuid4().hex[:8]))
-        note = self._same_collection()
-        first, self._tag = int(note["first"]), str(note.get("tag"))
-        if not is_episode(episode_name(first, self._tag)):
-            raise InputError(f"{self._note}: expected the note of a collection, found a damaged one")
-        if old is not None:
-            self._before = [episode for episode in old.episodes if episode.index < first]
-            self.earlier = [hours(cost_from_plain(old.finished.get("cost")))]
-        self._owner.write_text(self._me)
-        places = read_archive(self._kept_archive)[0] if self._config.append else Archive()
-        if places.states and not self.archive.is_file():
-            write_archive(self.archive, places, 0)
-        self._sweep()
-        return first
+        return old
 
     def file(self, index: int) -> Address:
         return self._output / episode_name(index, self._tag)
@@ -143,7 +152,8 @@ class StoreGathering(Gathering):
             raise InputError(
                 f"{self._output}: expected {self._config.episodes} episodes of this collection, found {len(new)}"
             )
-        manifest = Manifest(self._controls, (*self._before, *new), {})
+        old = self._added_to()
+        manifest = Manifest(self._controls, (*(old.episodes if old else ()), *new), {})
         record = record_of(self._config, manifest.fingerprint, spent)
         write_manifest(self._output, dataclasses.replace(manifest, finished=record))
 

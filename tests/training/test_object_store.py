@@ -210,6 +210,26 @@ def test_one_collection_at_a_time(store: Address, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.usefixtures("made_up")
+def test_a_collection_that_ends_while_another_begins_loses_nothing(
+    store: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_collection, "sole_writer", lambda _: contextlib.nullcontext())
+    collect(small(store))
+    create = Address.create
+
+    def just_after_another(self: Address, text: str) -> None:
+        monkeypatch.setattr(Address, "create", create)
+        collect(small(store, episodes=2, append=True, seed=1))
+        create(self, text)
+
+    monkeypatch.setattr(Address, "create", just_after_another)
+    collect(small(store, episodes=1, append=True))
+    found = read_manifest(store)
+    assert found is not None
+    assert [episode.index for episode in found.episodes] == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.usefixtures("made_up")
 def test_what_is_here_already_is_not_fetched_again(store: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     collect(small(store))
     fetched: list[str] = []
