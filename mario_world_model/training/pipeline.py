@@ -49,7 +49,7 @@ from mario_world_model.training.journal import Journal
 from mario_world_model.training.resume import settings_of
 from mario_world_model.training.rounds import Round
 from mario_world_model.training.run_view import RunView
-from mario_world_model.training.train_controller import ControllerFigures, train_controller
+from mario_world_model.training.train_controller import ControllerFigures, fittest, train_controller
 from mario_world_model.training.train_mdn_rnn import MDNRNNFigures, train_mdn_rnn
 from mario_world_model.training.train_vae import VAEFigures, train_vae
 from mario_world_model.utils.atomic import written_whole
@@ -195,34 +195,37 @@ class _Run:
             )
         )
 
-    def train_controller(self, number: int, best: int) -> ControllerFigures:
-        """Evolve on from the best round's controller so far."""
-        preset = preset_config(TrainControllerConfig, self.config.preset)
-        return train_controller(
-            dataclasses.replace(
-                preset,
-                iterations=self.config.generations,
-                sees=self.config.sees,
-                units=self.config.units,
-                sigma=self.config.sigma,
-                population_size=self.config.population_size,
-                starts_per_candidate=self.config.starts_per_candidate,
-                dream_parts=self.config.dream_parts,
-                dream_on=self.config.dream_on,
-                vae=self.result.vae,
-                mdnrnn=self.parts(number).mdnrnn,
-                init=self.parts(best).controller if number else None,
-                output=self.parts(number).controller,
-                game=self._play,
-                workers=self.config.workers,
-                cluster=self.config.cluster,
-                device=self.config.device,
-                resume=self.config.resume,
-                logs=self.logs,
-                wandb=self.config.wandb,
-                seed=self.config.seed + number,
-            )
+    def train_controller(self, number: int) -> ControllerFigures:
+        """Evolve on from that controller of the rounds before which does best in the new dream.
+
+        It has seen all of them fail, and can tell them apart by more dreams than there are real episodes.
+        """
+        config = dataclasses.replace(
+            preset_config(TrainControllerConfig, self.config.preset),
+            iterations=self.config.generations,
+            sees=self.config.sees,
+            units=self.config.units,
+            sigma=self.config.sigma,
+            population_size=self.config.population_size,
+            starts_per_candidate=self.config.starts_per_candidate,
+            dream_parts=self.config.dream_parts,
+            dream_on=self.config.dream_on,
+            vae=self.result.vae,
+            mdnrnn=self.parts(number).mdnrnn,
+            output=self.parts(number).controller,
+            game=self._play,
+            workers=self.config.workers,
+            cluster=self.config.cluster,
+            device=self.config.device,
+            resume=self.config.resume,
+            logs=self.logs,
+            wandb=self.config.wandb,
+            seed=self.config.seed + number,
         )
+        if number:
+            earlier = [self.parts(before).controller for before in range(number)]
+            config = dataclasses.replace(config, init=fittest(earlier, config))
+        return train_controller(config)
 
     def keep(self, number: int) -> None:
         """Make a round's M and C the run's."""
@@ -299,13 +302,12 @@ def _run(config: RunConfig, journal: Journal) -> Result:
         watched.stage("explore", Explored, stages.collect_base)
         vae = watched.stage("vae", VAEFigures, stages.train_vae)
         rounds: list[Round] = []
-        best = 0
         for number in range(config.rounds):
-            rounds.append(_round(stages, watched, number, best))
-            best = max(range(len(rounds)), key=lambda index: rounds[index].real_score)
+            rounds.append(_round(stages, watched, number))
             view.round_done(rounds[-1])
             if rounds[-1].flags >= config.stop_at_flags:
                 break
+        best = max(range(len(rounds)), key=lambda index: rounds[index].real_score)
         stages.keep(best)
         begun = time.monotonic()
         with view.stage("evaluation"):
@@ -335,11 +337,11 @@ class _Watched:
         return given
 
 
-def _round(stages: _Run, watched: _Watched, number: int, best: int) -> Round:
-    """Train M, evolve C from the best round's so far, and collect with it."""
+def _round(stages: _Run, watched: _Watched, number: int) -> Round:
+    """Train M, evolve C on, and collect with it."""
     names = [f"{stage} of round {number + 1}" for stage in ("mdn-rnn", "controller", "episodes")]
     mdn_rnn = watched.stage(names[0], MDNRNNFigures, lambda: stages.train_mdn_rnn(number))
-    controller = watched.stage(names[1], ControllerFigures, lambda: stages.train_controller(number, best))
+    controller = watched.stage(names[1], ControllerFigures, lambda: stages.train_controller(number))
     collected = watched.stage(names[2], Collected, lambda: stages.collect_with(number))
     seconds = sum(watched.journal.seconds_of(name) for name in names)
     return Round(mdn_rnn=mdn_rnn, controller=controller, seconds=seconds, **dataclasses.asdict(collected))

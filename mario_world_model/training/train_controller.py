@@ -53,11 +53,12 @@ from mario_world_model.utils.workers import worker_count
 
 Seen = Literal["zh", "z", "landmarks"]
 
-_CMA_STREAM, _FITNESS_STREAM, _CHECK_STREAM, _FIRST_STREAM = 30, 31, 32, 33
+_CMA_STREAM, _FITNESS_STREAM, _CHECK_STREAM, _FIRST_STREAM, _FITTEST_STREAM = 30, 31, 32, 33, 34
 # Above this the full covariance costs more than it finds within the generations there are.
 _LARGEST_FULL_COVARIANCE = 1000
 _CHECK_EVERY = 10  # generations between looks at the distribution's mean on unseen luck
 _PATH = 24  # points of an evolution's path that are kept
+_FITTEST_DREAMS = 512
 _CHECK_DREAMS = 128  # enough for a mean return steady to a few percent
 
 
@@ -160,6 +161,17 @@ def _parallel(config: TrainControllerConfig) -> int | None:
         return max(torch.get_num_threads(), min(len(gpus_here()), config.workers or config.dream_parts))
     apart = config.fitness == "real" or config.dream_parts > 1
     return max(torch.get_num_threads(), worker_count(config.workers) if apart else 1)
+
+
+def fittest(controllers: Sequence[Path], config: TrainControllerConfig) -> Path:
+    """Which of some controllers dreams best in the world model of a configuration, all under the same luck."""
+    world_model, _ = load_world_model(config.vae, config.mdnrnn)
+    world_model = world_model.to(choose_device(config.device))
+    fitness = DreamFitness(world_model, config.dream, config.death_cost)
+    luck = stream_seed(config.seed, _FITTEST_STREAM)
+    known = [load_controller(path, world_model, None).to(world_model.device) for path in controllers]
+    returns = [float(fitness(one, _FITTEST_DREAMS, luck)[0]) for one in known]
+    return controllers[int(np.argmax(returns))]
 
 
 def path_file(controller: Path) -> Path:

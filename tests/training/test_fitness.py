@@ -8,9 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mario_world_model.config import DreamConfig
+from mario_world_model.checkpoints import save_controllers
+from mario_world_model.config import DreamConfig, TrainControllerConfig
 from mario_world_model.models.controller import Controllers, parameter_count
+from mario_world_model.models.mdn_rnn import DEATH
 from mario_world_model.training.fitness import DreamFitness, DreamsInParts
+from mario_world_model.training.train_controller import fittest
+from mario_world_model.utils.checkpoint import load_checkpoint
 from mario_world_model.utils.workers import WorkerPool
 from tests.world import ACTIONS, save_world, small_world
 
@@ -54,3 +58,23 @@ def test_dreams_on_devices_of_workers_are_the_same_on_one_and_on_several(tmp_pat
 
     one = on(["cpu"])
     assert np.array_equal(one, on(["cpu:0", "cpu:1"]))
+
+
+def test_the_fittest_of_some_controllers_is_the_one_that_dreams_best(tmp_path: Path) -> None:
+    world = small_world(head_size=0)
+    # A world in which the first action kills: the last numbers of a hidden state are the action.
+    with torch.no_grad():
+        odds = world.mdn_rnn.step_head.weight[1 + DEATH]
+        odds.zero_()
+        odds[-ACTIONS:] = torch.tensor([8.0, *[-8.0] * (ACTIONS - 1)])
+    save_world(tmp_path, world)
+    fingerprint = load_checkpoint(tmp_path / "m.pt", "mdn_rnn").fingerprint
+    files = [tmp_path / f"c{number}.pt" for number in range(3)]
+    for file, liking in zip(files, (2.0, -2.0, 0.0), strict=True):
+        bias = torch.zeros(1, ACTIONS)
+        bias[0, 0] = liking
+        controller = Controllers(torch.zeros(1, ACTIONS, world.features), bias, bound=3.0)
+        save_controllers(file, controller, world, fingerprint, {})
+    config = TrainControllerConfig(vae=tmp_path / "v.pt", mdnrnn=tmp_path / "m.pt", dream=DreamConfig(horizon=6))
+    assert fittest(files, config) == files[1]
+    assert fittest(files[::2], config) == files[2]
