@@ -6,7 +6,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -46,7 +46,8 @@ class Tracker:
         else:
             self.folder = _new_folder(logs / stage)
         self._mirror = Mirror(self.folder, stage, config) if mirrored else None
-        self._hook, threading.excepthook = threading.excepthook, self._unless_reported
+        if not isinstance(threading.excepthook, _UnlessReported):
+            threading.excepthook = _UnlessReported(threading.excepthook)
         with self._one_line_faults():
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "config.json").write_text(json.dumps(to_plain(config), indent=2) + "\n")
@@ -76,7 +77,6 @@ class Tracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        threading.excepthook = self._hook
         if self._mirror is not None:
             self._mirror.close(failed=kind is not None)
         try:
@@ -86,17 +86,28 @@ class Tracker:
             if kind is None:  # else it would hide what went wrong first
                 raise
 
-    def _unless_reported(self, fault: threading.ExceptHookArgs) -> None:
-        """TensorBoard writes in a thread of its own, and says what failed there at our next call: once is enough."""
-        if not issubclass(fault.exc_type, OSError):
-            self._hook(fault)
-
     @contextlib.contextmanager
     def _one_line_faults(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise InputError(f"{self.folder}: cannot be written: {error.strerror or error}") from error
+
+
+class _UnlessReported:
+    """What becomes of an exception that ended a thread.
+
+    TensorBoard writes in threads of its own, and says what failed there at our next call: once is enough. It stays for
+    good, since such a thread may end later than the log is closed.
+    """
+
+    def __init__(self, otherwise: Callable[[threading.ExceptHookArgs], object]) -> None:
+        self._otherwise = otherwise
+
+    def __call__(self, fault: threading.ExceptHookArgs) -> None:
+        from_tensorboard = type(fault.thread).__module__.startswith("tensorboard.")
+        if not (from_tensorboard and issubclass(fault.exc_type, OSError)):
+            self._otherwise(fault)
 
 
 class Untracked:

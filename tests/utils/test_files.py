@@ -8,11 +8,13 @@ import os
 import pickle
 import subprocess
 from pathlib import Path
+from queue import Queue
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
+from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 
 from mario_world_model.checkpoints import load_vae, load_world_model
 from mario_world_model.config import TrainVAEConfig
@@ -117,6 +119,24 @@ def test_the_log_holds_scalars_settings_and_tensorboard_events(tmp_path: Path) -
     assert line["held_out/loss"] == 1.5
     assert json.loads((tracker.folder / "config.json").read_text())["batch_size"] == 64
     assert list(tracker.folder.glob("events.out.tfevents.*"))
+
+
+def test_a_full_disk_is_told_once_however_late_tensorboard_finds_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Full:
+        def write(self, _: bytes) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Tracker(tmp_path, "vae", TrainVAEConfig()):
+        pass
+    events: Queue[bytes] = Queue()
+    events.put(b"one")
+    late = _AsyncWriterThread(events, Full(), 0)
+    late.start()
+    late.join(5)
+    assert not late.is_alive()
+    assert capsys.readouterr().err == ""
 
 
 def test_a_log_goes_on_only_among_the_logs(tmp_path: Path) -> None:
