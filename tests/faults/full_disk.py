@@ -31,7 +31,8 @@ from tests.rollouts.episodes import made_up_episode
 
 _BLOCK = 4096
 _TRAIN = (
-    "train-vae --preset debug --device cpu --dataset {data} --output {folder}/v.pt --logs {folder}/logs --save-every 0"
+    "train-vae --preset debug --device cpu --architecture flat --latent-size 8 --no-landmarks --no-enemy-map "
+    "--dataset {data} --output {folder}/v.pt --logs {folder}/logs --save-every 0"
 )
 _AGAIN = _TRAIN + " --learning-rate 0.002"
 

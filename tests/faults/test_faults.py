@@ -19,7 +19,7 @@ import pytest
         ("workers --faults 3", ["0 hangs, 0 orphans, 0 other data sets"]),
         ("hostile", ["93 of 93 refused in one line, 0 canary files"]),
         ("fuzz --inputs 100", ["100 inputs", "0 uncaught exceptions"]),
-        ("full_disk --limit --step 400000", ["former checkpoints load"]),
+        ("full_disk --limit --step 40000", ["former checkpoints load"]),
         ("memory --steps 500000", ["million dream steps"]),
     ],
 )

@@ -22,7 +22,7 @@ from mario_world_model.training.data_collection import collect
 from mario_world_model.utils import task_queue, workers
 
 _SILENCE = 3.0  # seconds; the program waits longer, which would only make this script slower
-_EPISODES = 40
+_EPISODES = 30
 
 
 @dataclasses.dataclass
@@ -89,7 +89,7 @@ def sabotage(faults: int, seed: int) -> Figures:
     luck = random.Random(seed)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
-        config = CollectConfig(policy="explore", episodes=_EPISODES, max_steps=40, workers=2)
+        config = CollectConfig(policy="explore", episodes=_EPISODES, max_steps=20, workers=2)
         sound = open_dataset(collect(dataclasses.replace(config, output=Path(temporary) / "sound"))).fingerprint
         while figures.killed + figures.stopped < faults:
             saboteur = Saboteur(figures, faults, luck)

@@ -77,7 +77,7 @@ def test_every_command_runs_and_leaves_what_it_promises(folder: Path) -> None:
     run(
         folder,
         "ppo_baseline --env SuperMarioBros-1-1-v0 --timesteps 64 --environments 2 --rollout-steps 32 "
-        "--batch-size 32 --update-epochs 1 --output checkpoints/ppo_mario",
+        "--batch-size 32 --update-epochs 1 --check-episodes 2 --check-max-steps 60 --output checkpoints/ppo_mario",
     )
     load_ppo(folder / "checkpoints/ppo_mario")
 
