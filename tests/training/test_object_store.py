@@ -238,7 +238,7 @@ def test_what_is_here_already_is_not_fetched_again(store: Address, monkeypatch: 
         Address, "download", lambda self, file: (fetched.append(self.name[:14]), download(self, file))[1]
     )
     folder = mirrored(store)
-    assert fetched == [f"episode-00000{number}" for number in range(3)]
+    assert sorted(fetched) == [f"episode-00000{number}" for number in range(3)]
     collect(small(store, episodes=1, append=True))
     assert fetched[3:] == []  # to add an episode takes none of the others
     (file,) = folder.glob("episode-000001*")
@@ -246,7 +246,7 @@ def test_what_is_here_already_is_not_fetched_again(store: Address, monkeypatch: 
     content[-1] ^= 1
     file.write_bytes(content)
     assert len(open_dataset(store).episodes) == 4
-    assert fetched[3:] == ["episode-000001", "episode-000003"]
+    assert sorted(fetched[3:]) == ["episode-000001", "episode-000003"]
     collect(small(store, episodes=2, seed=1))
     assert len(open_dataset(store).episodes) == 2
     assert len(list(folder.glob("episode-*"))) == 2
