@@ -13,6 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 SUPPLY := .venv-supply
+EXTRAS := h5py minari onnx onnxscript ray s3fs wandb
 
 .PHONY: demo test test-cluster lint bench faults lock audit clean
 
@@ -48,12 +49,17 @@ faults: $(VENV)/installed-dev
 	$(BIN)/python -m tests.faults.memory --steps 20000000
 	$(BIN)/python -m tests.faults.fuzz --inputs 100000
 
-# The lock file is for every system and Python that the project runs on; the licences are those of what is installed.
+# The lock file is for every system and Python that the project runs on; the licences are those of what is installed, and
+# of the extras, each alone in an environment of their own.
 lock: $(VENV)/installed $(SUPPLY)/installed
 	$(SUPPLY)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		requirements.txt --output-file requirements.lock
 	$(SUPPLY)/bin/pip-licenses --python=$(BIN)/python --format=markdown --with-urls --ignore-packages mario-world-model \
 		--output-file=docs/licences.md
+	$(SUPPLY)/bin/uv venv --quiet --clear $(SUPPLY)/extras
+	$(SUPPLY)/bin/uv pip install --quiet --python $(SUPPLY)/extras --no-deps $(EXTRAS)
+	printf '\nExtras, which nothing installs unasked, without what they bring with them:\n\n' >> docs/licences.md
+	$(SUPPLY)/bin/pip-licenses --python=$(SUPPLY)/extras/bin/python --format=markdown --with-urls >> docs/licences.md
 
 audit: $(SUPPLY)/installed
 	$(SUPPLY)/bin/pip-audit --requirement requirements.lock --require-hashes --disable-pip
