@@ -28,6 +28,7 @@ from pathlib import Path
 from mario_world_model import cli
 
 _SMALL = "--preset debug --device cpu --save-every 0.05"
+_LARGE = "--preset debug --device cpu --save-every 0.2"  # V's state has 12 MB
 
 STAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     # name: the command, and the outputs that must be the same; all commands run in one folder in this order.
@@ -36,7 +37,7 @@ STAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("rollouts.pkl",),
     ),
     "train-vae": (
-        f"train-vae {_SMALL} --dataset rollouts.pkl --epochs 3 --batch-size 8 --output v.pt",
+        f"train-vae {_LARGE} --dataset rollouts.pkl --epochs 3 --batch-size 8 --output v.pt",
         ("v.pt",),
     ),
     "train-mdn-rnn": (

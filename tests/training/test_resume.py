@@ -51,7 +51,7 @@ def wait_for(path: Path) -> None:
 def test_a_signal_saves_and_the_same_command_ends_as_if_undisturbed(
     there: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals, status: int
 ) -> None:
-    line = f"{LINE} --batch-size 8 --epochs 3 --save-every 0.05"
+    line = f"{LINE} --batch-size 8 --epochs 3 --save-every 0.3"
     stage = begin(line, there)
     wait_for(there / "v.pt.resume")
     stage.send_signal(number)
