@@ -867,8 +867,8 @@ class RunConfig:
     """Passes over their frames."""
     mdn_rnn_epochs: int = 40
     """Passes of M over all steps in the first round."""
-    generations: int = 120
-    """Generations of CMA-ES in a round; many more find out what is wrong with its dream."""
+    generations: int = 300
+    """Generations of CMA-ES in a round."""
     sees: Literal["zh", "z", "landmarks"] = "landmarks"
     """What the controller is given: landmarks, how they changed and the last action, a small search; or [z, h]."""
     units: int = 12
@@ -877,7 +877,7 @@ class RunConfig:
     """CMA-ES's first step size."""
     population_size: int = 96
     """Candidates in a generation."""
-    starts_per_candidate: int = 16
+    starts_per_candidate: int = 48
     """Dreams of each of them."""
     dream_parts: int = 1
     """Parts in which a generation is dreamt, each on one thread of a process of its own, here or on a cluster; 1: as a
@@ -942,9 +942,9 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
     "default": {},
     # A world model of 1-1 in about eleven minutes on two cores.
     "demo": {
-        TrainVAEConfig: {"max_minutes": 2.25, "batch_size": 32, "learning_rate": 2e-3},
-        TrainMDNRNNConfig: {"max_minutes": 2.5},
-        TrainControllerConfig: {"max_minutes": 0.7},
+        TrainVAEConfig: {"max_minutes": 2.0, "batch_size": 32, "learning_rate": 2e-3},
+        TrainMDNRNNConfig: {"max_minutes": 2.2},
+        TrainControllerConfig: {"max_minutes": 0.6},
         EvaluateConfig: {"episodes": 20, "max_steps": 600},
         RunConfig: {
             "output": Path("demo"),
@@ -953,18 +953,19 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "mdn_rnn_epochs": 1000,
             "generations": 10_000,
             "units": 0,
+            "starts_per_candidate": 16,
             "rounds": 2,
             "round_episodes": 40,
             "round_max_steps": 250,
             "round_share": 0.4,
         },
     },
-    # A quarter of an hour of a large GPU and sixteen cores: times, since another one does more in them.
+    # Twenty minutes of a large GPU and sixteen cores: times, since another one does more in them.
     "gpu": {
         TrainVAEConfig: {"max_minutes": 1.2, "batch_size": 256, "learning_rate": 2e-3},
         MDNRNNConfig: {"hidden_size": 384, "head_size": 768},
         TrainMDNRNNConfig: {"max_minutes": 0.75, "batch_size": 64, "learning_rate": 1.2e-3},
-        TrainControllerConfig: {"max_minutes": 0.2},
+        TrainControllerConfig: {"max_minutes": 0.5},
         EvaluateConfig: {"episodes": 100, "max_steps": 1000},
         RunConfig: {
             "output": Path("gpu"),
