@@ -33,10 +33,10 @@ def shipped_agent() -> Agent:
 
 
 def population(agent: Agent, count: int, trained: bool) -> Controllers:
-    """Candidates as `mario-world-model run` draws them in a first generation, around zeros or a trained agent."""
-    search = _SearchSpace(agent.world_model, agent.controller.bound, _RUN.sees, 0)
+    """Candidates as `mario-world-model run` draws them, around where it begins or around a trained agent."""
+    search = _SearchSpace(agent.world_model, agent.controller.bound, _RUN.sees, agent.controller.units)
     luck = torch.Generator().manual_seed(0)
-    centre = torch.from_numpy(search.vector(agent.controller)) if trained else torch.zeros(search.size)
+    centre = torch.from_numpy(search.vector(agent.controller) if trained else search.begin(0))
     noise = _RUN.sigma * torch.randn(count, search.size, generator=luck)
     return search.controllers(list((centre + noise).double().numpy()))
 

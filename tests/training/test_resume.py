@@ -76,7 +76,8 @@ def test_a_signal_saves_and_the_same_command_ends_as_if_undisturbed(
 
 
 _IN_A_TERMINAL = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which is not so where the tests run under nohup
 os.setsid()
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.executable, [sys.executable, "-m", "mario_world_model", *sys.argv[1:]])
