@@ -1,4 +1,4 @@
-# make demo   train a small world model of Super Mario Bros and show it (about eleven minutes, two cores)
+# make demo   train a small world model of Super Mario Bros and show it (about ten minutes, two cores)
 # make test   lint, types and tests
 # make test-cluster   tests on a Ray cluster of several nodes on this machine, and of torchrun
 # make lint   ruff and mypy alone

@@ -940,11 +940,11 @@ Overrides = dict[str, Any]
 
 PRESETS: dict[PresetName, dict[type, Overrides]] = {
     "default": {},
-    # A world model of 1-1 in about eleven minutes on two cores.
+    # A world model of 1-1 in about ten minutes on two cores.
     "demo": {
-        TrainVAEConfig: {"max_minutes": 2.0, "batch_size": 32, "learning_rate": 2e-3},
-        TrainMDNRNNConfig: {"max_minutes": 2.2},
-        TrainControllerConfig: {"max_minutes": 0.6},
+        TrainVAEConfig: {"max_minutes": 2.2, "batch_size": 32, "learning_rate": 2e-3},
+        TrainMDNRNNConfig: {"max_minutes": 2.6},
+        TrainControllerConfig: {"max_minutes": 0.9},
         EvaluateConfig: {"episodes": 20, "max_steps": 600},
         RunConfig: {
             "output": Path("demo"),
