@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import pickle
+import queue
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, Self, TypeVar
+from multiprocessing.reduction import ForkingPickler
+from typing import Any, Final, Self, TypeVar
 
 from mario_world_model.utils.processes import assign_device, end_with_parent, use_one_thread, worker_context
 from mario_world_model.utils.task_queue import LostError, TaskQueue, portable, returned_by
@@ -25,6 +29,9 @@ SILENCE = 120.0
 BEGINNING = 120.0  # seconds that a worker may take to start and to take up its task
 _BEAT = 1.0  # seconds between signs of life
 _POLL = 0.5  # seconds between looks at the silent
+# What is said that is not the pickled outcome of a task.
+_BEATING: Final = b"at work"
+_ENDED: Final = b"ended"
 
 
 def worker_count(requested: int) -> int:
@@ -48,6 +55,7 @@ class WorkerPool:
         self._devices = devices[: workers or None]
         self._size = len(self._devices) or worker_count(workers)
         self._workers: list[_Worker] = []
+        self._news = threading.Event()
 
     def __enter__(self) -> Self:
         return self
@@ -68,7 +76,8 @@ class WorkerPool:
             while waiting or any(worker.task is not None for worker in self._workers):
                 for worker in self._idle(len(waiting)):
                     worker.begin(waiting.take(), function, tasks)
-                wait([worker.connection for worker in self._workers], _POLL)
+                self._news.wait(_POLL)
+                self._news.clear()
                 for worker in list(self._workers):
                     index = worker.task
                     if index is None:
@@ -92,7 +101,7 @@ class WorkerPool:
         new = min(wanted - len(idle), self._size - len(self._workers))
         taken = {worker.device for worker in self._workers}
         free = [device for device in self._devices if device not in taken]
-        started = [_Worker(free[number] if free else "cpu") for number in range(new)]
+        started = [_Worker(free[number] if free else "cpu", self._news) for number in range(new)]
         self._workers += started
         return (idle + started)[:wanted]
 
@@ -104,12 +113,16 @@ class WorkerPool:
 class _Worker:
     """One process, seen from the parent."""
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, news: threading.Event) -> None:
+        """`news` is set whenever there is something to ask `outcome` for."""
         context = worker_context()
         self.device = device
-        self.connection: Connection
-        self.connection, theirs = context.Pipe()
+        self._connection: Connection
+        self._connection, theirs = context.Pipe()
         self.task: int | None = None
+        self._news = news
+        self._messages: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._conversation = threading.Thread()
         self._heard, self._at_work = time.monotonic(), False
         self._process: BaseProcess = context.Process(target=_serve, args=(theirs, device), daemon=True)  # type: ignore[attr-defined]
         self._process.start()
@@ -117,20 +130,38 @@ class _Worker:
 
     def begin(self, index: int, function: Callable[[Any], object], tasks: Sequence[object]) -> None:
         self.task, self._heard, self._at_work = index, time.monotonic(), False
-        with contextlib.suppress(OSError):  # it has died while it was idle; `outcome` will find that out
-            self.connection.send((function, tasks[index]))
+        task = bytes(ForkingPickler.dumps((function, tasks[index])))
+        self._conversation = threading.Thread(target=self._converse, args=(task,), daemon=True)
+        self._conversation.start()
+
+    def _converse(self, task: bytes) -> None:
+        """Give it a task and pass on what it says until that is done or the worker ended.
+
+        In a thread: who reads from a process that hangs in the middle of a message, or writes to it, waits for it,
+        and nobody would be left to find out that it hangs.
+        """
+        with contextlib.suppress(EOFError, OSError):
+            self._connection.send_bytes(task)
+            while True:
+                message = self._connection.recv_bytes()
+                self._messages.put(message)
+                self._news.set()
+                if message != _BEATING:
+                    return
+        self._messages.put(_ENDED)
+        self._news.set()
 
     def outcome(self) -> tuple[Any] | None:
         """What its task returned, once it has; raises LostError, or the task's InputError."""
-        try:
-            while self.connection.poll():
+        with contextlib.suppress(queue.Empty):
+            while True:
+                message = self._messages.get_nowait()
+                if message == _ENDED:
+                    self._process.join(1.0)
+                    raise LostError(f"worker {self._process.pid} ended (exit code {self._process.exitcode})")
                 self._heard, self._at_work = time.monotonic(), True
-                message = self.connection.recv()
-                if message is not None:
-                    return self._judged(*message)
-        except (EOFError, OSError):
-            self._process.join(1.0)
-            raise LostError(f"worker {self._process.pid} ended (exit code {self._process.exitcode})") from None
+                if message != _BEATING:
+                    return self._judged(*pickle.loads(message))
         silent = time.monotonic() - self._heard
         if silent > (SILENCE if self._at_work else BEGINNING):
             raise LostError(f"worker {self._process.pid} gave no sign of life for {silent:.0f} s")
@@ -143,16 +174,18 @@ class _Worker:
 
     def end(self) -> None:
         """Let an idle worker go; it leaves when its connection closes."""
-        self.connection.close()
+        self._connection.close()
         self._process.join(1.0)
         self.kill()
 
     def kill(self) -> None:
         """End it whatever it does; a stopped process is killed too."""
-        self.connection.close()
         self._process.kill()
         self._process.join()
         self._process.close()
+        if self._conversation.ident is not None:
+            self._conversation.join()  # its partner is gone, and a number that it reads from may soon be another file's
+        self._connection.close()
 
 
 _parent: Connection | None = None  # in a worker: where its signs of life go
@@ -164,7 +197,7 @@ def beat() -> None:
     global _last_beat
     if _parent is not None and time.monotonic() - _last_beat > _BEAT:
         _last_beat = time.monotonic()
-        _parent.send(None)
+        _parent.send_bytes(_BEATING)
 
 
 def _serve(connection: Connection, device: str) -> None:
@@ -183,7 +216,7 @@ def _serve(connection: Connection, device: str) -> None:
         except (EOFError, OSError):
             return
         try:
-            connection.send(None)
+            connection.send_bytes(_BEATING)
             outcome = (True, function(task))
         except Exception as error:
             outcome = (False, portable(error))

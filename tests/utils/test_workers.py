@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -49,6 +50,20 @@ def stop_once(flag: Path) -> str:
     return "done"
 
 
+def stop_once_in_a_message(flag: Path) -> str:
+    """The first process to come here hangs after half of what it has to say."""
+    if not flag.exists():
+        flag.touch()
+        assert workers._parent is not None
+        os.write(workers._parent.fileno(), struct.pack("!i", 1000) + b"half of it")
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return "done"
+
+
+def wait_for_a_long_message(message: bytes) -> int:
+    return len(message)
+
+
 def raise_once(flag: Path) -> str:
     if not flag.exists():
         flag.touch()
@@ -86,6 +101,29 @@ def test_a_hung_worker_is_replaced_and_its_task_run_again(
     monkeypatch.setattr(task_queue, "ATTEMPTS", 1000)  # on a crowded machine a worker may take longer to begin
     assert dict(run_tasks(stop_once, [tmp_path / name for name in "ab"], workers=2)) == dict.fromkeys(range(2), "done")
     assert capsys.readouterr().err.count("gave no sign of life") >= 2
+
+
+def test_a_worker_that_hangs_in_the_middle_of_a_message_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(workers, "SILENCE", 1.0)
+    monkeypatch.setattr(task_queue, "ATTEMPTS", 1000)
+    assert dict(run_tasks(stop_once_in_a_message, [tmp_path / "a"], workers=1)) == {0: "done"}
+    assert "gave no sign of life" in capsys.readouterr().err
+
+
+def test_a_worker_that_hangs_before_it_has_heard_all_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(workers, "BEGINNING", 5.0)
+    monkeypatch.setattr(task_queue, "ATTEMPTS", 1000)
+    long = bytes(5_000_000)
+    with WorkerPool(1) as pool:
+        assert dict(pool.run(wait_for_a_long_message, [b"a"])) == {0: 1}
+        process = pool._workers[0]._process
+        os.kill(process.pid or 0, signal.SIGSTOP)
+        assert dict(pool.run(wait_for_a_long_message, [long])) == {0: len(long)}
+    assert "gave no sign of life" in capsys.readouterr().err
 
 
 def test_a_worker_that_raises_is_replaced_and_its_task_run_again(tmp_path: Path) -> None:
