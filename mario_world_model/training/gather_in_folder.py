@@ -149,7 +149,9 @@ class FolderGathering(Gathering):
         """Leave the places that were reached beside the data set, or none of one that it replaced."""
         archive = self._folder / self.archive.name
         if archive.is_file():
-            archive.replace(self._kept_archive)
+            # Copied: it also says that nothing is left to play, to whoever goes on should this break off.
+            with written_whole(self._kept_archive) as temporary:
+                shutil.copyfile(archive, temporary)
         elif not (explored or self._config.append):
             self._kept_archive.unlink(missing_ok=True)
 

@@ -119,16 +119,18 @@ def test_any_policy_goes_on_from_places_that_were_reached_before(
     assert not (tmp_path / "d.archive.safetensors").exists()
 
 
+@pytest.mark.parametrize("form", ["d", "d.pkl"])
 def test_places_survive_where_the_end_of_an_exploration_was_broken_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
-    config = small(tmp_path / "d", policy="explore", episodes=3, max_steps=4)
+    config = small(tmp_path / form, policy="explore", episodes=3, max_steps=4)
     monkeypatch.setattr("mario_world_model.training.gather_in_folder.save_config", break_off)
     with pytest.raises(KeyboardInterrupt):
         collect(config)
     monkeypatch.undo()
     collect(config)
-    assert (tmp_path / "d.archive.safetensors").exists()
+    assert (tmp_path / f"{form}.archive.safetensors").exists()
+    assert not (tmp_path / f"{form}.partial").exists()
 
 
 def test_an_interrupted_exploration_ends_as_an_undisturbed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
