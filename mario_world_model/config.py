@@ -201,6 +201,27 @@ class MDNRNNConfig:
 
 
 @dataclass(frozen=True)
+class LookaheadConfig:
+    """How a world model's agent tries actions in its dream before it plays one of them."""
+
+    lookahead: int = 0
+    """Dreams in which a world model's agent tries each action before it plays one; 0: it plays what its controller
+    chooses, as in the paper."""
+    lookahead_steps: int = 24
+    """Steps of these dreams, in which the controller plays on."""
+    lookahead_doubt: float = 0.03
+    """Dreamt chance of dying up to which the controller's choice is played and nothing else is tried."""
+    lookahead_death_cost: float = 200.0
+    """What a death in them costs, in reward."""
+
+    def __post_init__(self) -> None:
+        _refuse_unless(0 <= self.lookahead <= 4096, self, "lookahead", "0 to 4096 dreams")
+        _refuse_unless(1 <= self.lookahead_steps <= 1000, self, "lookahead_steps", "1 to 1000 steps")
+        _refuse_unless(0.0 <= self.lookahead_doubt <= 1.0, self, "lookahead_doubt", "a probability")
+        _refuse_unless(0.0 <= self.lookahead_death_cost < math.inf, self, "lookahead_death_cost", "a number ≥ 0")
+
+
+@dataclass(frozen=True)
 class CollectConfig:
     """Play episodes and keep them as a data set.
 
@@ -226,6 +247,7 @@ class CollectConfig:
     """VAE of a controller given as --policy."""
     mdnrnn: Path | None = None
     """MDN-RNN of a controller given as --policy."""
+    lookahead: OmitArgPrefixes[LookaheadConfig] = field(default_factory=LookaheadConfig)
     elsewhere: float | None = None
     """Share of episodes that begin in places which earlier ones, of this data set, reached; default: 0.8 for explore,
     0 for others. The places are kept beside the data set, so that --append goes on from them with any policy."""
@@ -600,6 +622,7 @@ class EvaluateConfig:
     """Another agent: uniform, biased or right, which know nothing; replay: the actions of the furthest episode of
     --dataset; a .zip of stable-baselines3 with --trust; or your own code as module:function, from a screen uint8
     (224, 240, 3) to an action."""
+    lookahead: OmitArgPrefixes[LookaheadConfig] = field(default_factory=LookaheadConfig)
     dataset: DataSet | None = None
     """Data set whose furthest episode from the start of the level --policy replay plays again."""
     protocol: ProtocolName | None = None

@@ -70,18 +70,29 @@ class Dream:
         self._luck.manual_seed(seed)
         if chosen is None:
             chosen = choose_starts(self.world_model.starts, self.starts, self.config.level_starts, self._luck)
-        latents, memory = self.world_model.recall(chosen)
+        return self._begin(*self.world_model.recall(chosen), chosen.actions[:, -1]), {}
+
+    @torch.no_grad()
+    def reset_at(self, seed: int, latents: Tensor, memory: Memory, action: Tensor) -> tuple[Tensor, dict[str, Any]]:
+        """Begin all S dreams in one situation: latents (1, Z), the memory (1, H) and the action int64 (1,) played last.
+
+        Features [z, h] (P, S, Z + H); what differs between the S is their luck.
+        """
+        self._luck.manual_seed(seed)
+        return self._begin(latents.repeat(self.starts, 1), memory.repeat(self.starts), action.repeat(self.starts)), {}
+
+    def _begin(self, latents: Tensor, memory: Memory, actions: Tensor) -> Tensor:
         numbers = torch.arange(self.starts, device=self.world_model.device)
         self._situation = _Situation(
             which=numbers.repeat(self.candidates, 1),
             start=numbers,
             latents=latents,
             memory=memory,
-            actions=chosen.actions[:, -1],
+            actions=actions,
             alive=torch.ones(self.starts, device=self.world_model.device),
             steps=0,
         )
-        return self._features(), {}
+        return self._features()
 
     @torch.no_grad()
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:

@@ -84,6 +84,8 @@ def origin_of(choice: PolicyChoice, pretrained: bool = False) -> Origin:
         name = "V and C alone"
     elif settings.get("mdn_rnn", {}).get("control") == "untrained":
         name = "untrained RNN"
+    if choice.lookahead.lookahead:
+        name += f", looking ahead in {choice.lookahead.lookahead} dreams"
     memory = saved["mdn_rnn"][1] if "mdn_rnn" in saved else {}
     return Origin(
         name=name,

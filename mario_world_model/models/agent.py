@@ -58,12 +58,17 @@ class Agent:
         batch = torch.from_numpy(np.ascontiguousarray(frame)).unsqueeze(0).to(self.world_model.device)
         posterior = self.world_model.vae.encode(batch)
         played = self._remember(posterior)
-        features = self.world_model.features_of(posterior.mean, self._memory.hidden)
-        # Drawn on the CPU, so that an episode is the same on every device.
-        gumbel = draw_gumbel((self.world_model.mdn_rnn.actions,), self._luck).to(features.device)
-        action = self.controller.act(features.unsqueeze(0), gumbel)[0]
+        action = self._choose(posterior.mean, played)
         self._last = _Step(posterior.mean, action, played)
         return int(action)
+
+    def _choose(self, latents: Tensor, played: Tensor) -> Tensor:
+        """The action int64 (1,) in latents (1, Z), after the action int64 (1,) that was played last."""
+        del played
+        features = self.world_model.features_of(latents, self._memory.hidden)
+        # Drawn on the CPU, so that an episode is the same on every device.
+        gumbel = draw_gumbel((self.world_model.mdn_rnn.actions,), self._luck).to(features.device)
+        return self.controller.act(features.unsqueeze(0), gumbel)[0]
 
     def _remember(self, posterior: Posterior) -> Tensor:
         """Take the last step into the memory, now that its outcome is seen; returns the action played, (1,)."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mario_world_model.checkpoints import load_agent
-from mario_world_model.config import ActionSet, GameConfig
+from mario_world_model.config import ActionSet, GameConfig, LookaheadConfig
 from mario_world_model.errors import InputError
+from mario_world_model.lookahead import LookaheadAgent
 from mario_world_model.models.agent import Agent
 from mario_world_model.policies.callable import callable_controls, callable_policy
 from mario_world_model.policies.policy import Policy
@@ -45,6 +46,15 @@ class PolicyChoice:
     """module:function."""
     trust: bool = False
     """Whether a stable-baselines3 archive may run its code."""
+    lookahead: LookaheadConfig = field(default_factory=LookaheadConfig)
+    """How V, M and C look ahead."""
+
+    def __post_init__(self) -> None:
+        if self.lookahead.lookahead and self.controller is None:
+            raise InputError(
+                f"--lookahead: expected 0, or the controller of a world model to dream with, found "
+                f"{self.lookahead.lookahead} for {self.name}"
+            )
 
     @property
     def explores(self) -> bool:
@@ -62,26 +72,30 @@ class PolicyChoice:
             return self.code
         if self.archive is not None:
             return self.archive.stem
-        return "ppo" if self.ppo else "world model"
+        if self.ppo:
+            return "ppo"
+        return "world model, looking ahead" if self.lookahead.lookahead else "world model"
 
 
-def choose_policy(text: str, vae: Path | None, mdnrnn: Path | None, trust: bool) -> PolicyChoice:
+def choose_policy(
+    text: str, vae: Path | None, mdnrnn: Path | None, trust: bool, lookahead: LookaheadConfig
+) -> PolicyChoice:
     """The choice behind a --policy flag: a name, a PPO .pt or .zip, or a controller .pt with its V and M."""
     if text in REFERENCE:
-        return PolicyChoice(reference=text)
+        return PolicyChoice(reference=text, lookahead=lookahead)
     if text.endswith(".zip"):
-        return PolicyChoice(archive=Path(text), trust=trust)
+        return PolicyChoice(archive=Path(text), trust=trust, lookahead=lookahead)
     if ":" in text and not text.endswith(".pt"):
-        return PolicyChoice(code=text)
+        return PolicyChoice(code=text, lookahead=lookahead)
     if text.endswith(".pt") and kind_of(Path(text)) == "ppo":
-        return PolicyChoice(ppo=Path(text), trust=trust)
+        return PolicyChoice(ppo=Path(text), trust=trust, lookahead=lookahead)
     if not text.endswith(".pt"):
         raise InputError(
             f"--policy: expected {', '.join(REFERENCE)}, a .zip or a .pt file, or module:function, found {text!r}"
         )
     if vae is None or mdnrnn is None:
         raise InputError(f"--policy {text}: expected --vae and --mdnrnn beside a controller, found them missing")
-    return PolicyChoice(vae=vae, mdnrnn=mdnrnn, controller=Path(text))
+    return PolicyChoice(vae=vae, mdnrnn=mdnrnn, controller=Path(text), lookahead=lookahead)
 
 
 def controls_of(choice: PolicyChoice, fallback: GameConfig) -> tuple[ActionSet, int]:
@@ -125,7 +139,10 @@ def build_policy(choice: PolicyChoice, actions: ActionSet) -> Policy:
         from mario_world_model.policies.ppo import load_ppo
 
         return load_ppo(choice.ppo, choice.trust)
-    return WorldModelPolicy(_agent_of(choice))
+    agent = _agent_of(choice)
+    if choice.lookahead.lookahead:
+        agent = LookaheadAgent(agent.world_model, agent.controller, choice.lookahead)
+    return WorldModelPolicy(agent)
 
 
 def _agent_of(choice: PolicyChoice) -> Agent:

@@ -111,11 +111,16 @@ def choice_of(config: EvaluateConfig) -> PolicyChoice:
     if config.policy is not None and config.policy != "replay":
         if config.policy == EXPLORE:
             raise InputError("--policy: expected an agent, found explore, which is a way to collect")
-        return choose_policy(config.policy, config.vae, config.mdnrnn, config.trust)
+        return choose_policy(config.policy, config.vae, config.mdnrnn, config.trust, config.lookahead)
     if config.pretrained:
-        return PolicyChoice(vae=pretrained.VAE, mdnrnn=pretrained.MDN_RNN, controller=pretrained.CONTROLLER)
+        return PolicyChoice(
+            vae=pretrained.VAE,
+            mdnrnn=pretrained.MDN_RNN,
+            controller=pretrained.CONTROLLER,
+            lookahead=config.lookahead,
+        )
     if config.dataset is not None:
-        return PolicyChoice(replay=furthest_episode(open_dataset(config.dataset)))
+        return PolicyChoice(replay=furthest_episode(open_dataset(config.dataset)), lookahead=config.lookahead)
     if given and len(given) < len(parts):
         missing = ", ".join(flag for flag in parts if flag not in given)
         raise InputError(f"expected {missing} beside {', '.join(given)}, found nothing")
@@ -125,6 +130,7 @@ def choice_of(config: EvaluateConfig) -> PolicyChoice:
         mdnrnn=config.mdnrnn,
         controller=config.controller,
         trust=config.trust,
+        lookahead=config.lookahead,
     )
 
 
