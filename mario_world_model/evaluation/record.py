@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from mario_world_model.utils.cost import cost_from_plain, cost_of, hours, total
 from mario_world_model.utils.hashes import file_sha256
 
 _SCHEMA = 1
+_TOO_LARGE = 1e15  # for any figure of an episode or a training
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,9 @@ def _origin(plain: dict[str, Any]) -> Origin:
     settings = isinstance(origin.settings, dict) and all(isinstance(one, dict) for one in origin.settings.values())
     files = isinstance(origin.files, dict) and all(isinstance(one, str) for one in origin.files.values())
     names = all(isinstance(one, str) for one in (origin.name, origin.kind, origin.data or ""))
-    whole = all(one is None or type(one) is int for one in (origin.training_seed, origin.training_steps))
+    whole = all(
+        one is None or (type(one) is int and _is_finite(one)) for one in (origin.training_seed, origin.training_steps)
+    )
     numbers = all(one is None or _is_finite(one) for one in (origin.core_hours, origin.dreamt))
     if not (settings and files and names and whole and numbers):
         raise ValueError("agent")
@@ -185,7 +187,8 @@ def _origin(plain: dict[str, Any]) -> Origin:
 
 
 def _is_finite(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    """Whether it is a number of which means and squares are numbers too."""
+    return type(value) in (int, float) and abs(value) < _TOO_LARGE
 
 
 def _episode(plain: dict[str, Any]) -> EpisodeScore:

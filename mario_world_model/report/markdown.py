@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from mario_world_model.report.charts import standalone
 from mario_world_model.report.document import Block, Code, Document, Figure, Table, Text
 from mario_world_model.report.heat_map import STYLE as LEVEL_STYLE
 from mario_world_model.utils.atomic import written_whole
+
+# What a spreadsheet would compute; a signed number is itself.
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?!\d[\d.,]*( ?[%A-Za-z]+)?$)")
 
 FIGURES = "figures"
 TABLES = "tables"
@@ -51,9 +55,10 @@ def table_lines(table: Table) -> Iterator[str]:
 
 
 def to_csv(table: Table) -> str:
-    """A table for a spreadsheet."""
+    """A table for a spreadsheet, which is kept from taking the words of others for formulas."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([table.header, *table.rows])
+    rows = ([f"'{cell}" if _FORMULA.match(cell) else cell for cell in row] for row in (table.header, *table.rows))
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 

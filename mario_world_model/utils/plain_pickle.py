@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
@@ -60,7 +61,9 @@ def read_plain_pickle(
                 raise RefusedError("a persistent id is not admitted")
             return persistent(pid)
 
-    found = Reader(source).load()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # what is done to values there is not what it was meant for
+        found = Reader(source).load()
     _walk(found, _most_parts(size))
     return found
 

@@ -20,6 +20,7 @@ import struct
 import sys
 import tempfile
 import time
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -307,7 +308,10 @@ def fuzz(inputs: int, seed: int, only: str = "") -> Iterator[Figures]:
                 path.write_bytes(content)
                 started = time.monotonic()
                 try:
-                    load(path)
+                    with warnings.catch_warnings(record=True) as warned:
+                        load(path)
+                    if warned:
+                        raise RuntimeWarning(str(warned[0].message))
                     figures.read += 1
                 except InputError as refusal:
                     figures.refused += 1

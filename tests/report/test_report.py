@@ -24,9 +24,11 @@ from mario_world_model.evaluation.summary import summarise
 from mario_world_model.models.controller import Controllers
 from mario_world_model.report.agents import agents_by_conditions
 from mario_world_model.report.charts import Line, interval_chart, line_chart, standalone
+from mario_world_model.report.document import Table
 from mario_world_model.report.film import last_moments
 from mario_world_model.report.inputs import gather
 from mario_world_model.report.level_map import map_level
+from mario_world_model.report.markdown import to_csv
 from mario_world_model.rollouts.episode_file import write_episode
 from mario_world_model.statistics.interval import Interval
 from mario_world_model.training.train_controller import path_file
@@ -60,6 +62,7 @@ def made_up(name: str, seed: int, mean: float, steps: int, episodes: int = 6, te
         ("agent", {"name": ["a"], "kind": "ppo"}),
         ("agent", {"name": "a", "kind": "ppo", "training_steps": "many"}),
         ("agent", {"name": "a", "kind": "ppo", "core_hours": math.nan}),
+        ("agent", {"name": "a", "kind": "ppo", "dreamt": 1e308}),
         ("agent", {"name": "a", "kind": "ppo", "settings": {"ppo": None}}),
         ("agent", {"name": "a", "kind": "ppo", "files": {"ppo": None}}),
     ],
@@ -248,6 +251,12 @@ def test_one_agent_is_not_counted_twice() -> None:
         agents_by_conditions([made_up("PPO", 0, 900.0, 10), made_up("PPO", 0, 800.0, 10)])
     with pytest.raises(InputError, match="as many episodes for each training seed"):
         agents_by_conditions([made_up("PPO", 0, 900.0, 10), made_up("PPO", 1, 800.0, 10, episodes=7)])
+
+
+def test_a_spreadsheet_does_not_compute_what_a_stranger_calls_his_agent() -> None:
+    cells = ("=cmd|' /C calc'!A0", "@SUM(1)", "+1+1", "-2+3", "-0.5", "+12 %", "1,452", "−3", "PPO")
+    for read in csv.reader(to_csv(Table("t", "", cells, [cells])).splitlines()):
+        assert read == [f"'{cell}" for cell in cells[:4]] + list(cells[4:])
 
 
 @pytest.mark.parametrize("values", [[1.0], [0.0, 0.0], [math.nan, 3.0], [-5.0, 1e7], []])
