@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -21,6 +23,7 @@ from mario_world_model.utils.seeding import stream
 _BATCH = 64
 _UPDATES = 4
 _HELD_OUT = 512
+_SLICES = 16  # of a training, after each of which its PSNR is looked at, off the clock
 
 
 def measure_vision(bench: Bench) -> None:
@@ -36,11 +39,20 @@ def measure_vision(bench: Bench) -> None:
         bench.works.append(Work(name, "image", *vae_image(VAE(config.model), batch), rate, VAE_FORMULA))
 
     seconds = 8.0 if bench.quick else 120.0
-    quality = {config.preset: _Trainer(config, pool).train(pool, seconds).psnr(unseen) for config in (ours, paper)}
-    measured = f"{quality['default']:.1f} beside {quality['paper']:.1f} dB"
+    reference, trained = _Trainer(paper, pool), _Trainer(ours, pool)
+    reference.train(seconds)
+    goal, soon = reference.psnr(unseen), seconds
+    for slices in range(1, _SLICES + 1):
+        trained.train(seconds / _SLICES)
+        reached = trained.psnr(unseen)
+        if reached >= goal:
+            soon = min(soon, slices * seconds / _SLICES)
+    measured = f"{reached:.1f} beside {goal:.1f} dB"
     what = f"held-out PSNR after {seconds:.0f} s of training, more than the layout of 2018"
-    gain = quality["default"] - quality["paper"]
-    bench.found(Figure("VAE training", what, gain, "dB", 0.0, at_least=True, measured=measured))
+    bench.found(Figure("VAE training", what, reached - goal, "dB", 0.0, at_least=True, measured=measured))
+    what = f"time to the held-out PSNR that the layout of 2018 has after {seconds:.0f} s"
+    measured = f"{goal:.1f} dB after {soon:.1f} s"
+    bench.found(Figure("VAE training", what, seconds / soon, "×", 4.0, at_least=True, measured=measured))
 
 
 class _Trainer:
@@ -49,6 +61,7 @@ class _Trainer:
     def __init__(self, config: TrainVAEConfig, pool: FramePool) -> None:
         torch.manual_seed(0)
         self._config = config
+        self._batches = _endless(pool)
         self._vae = VAE(config.model)
         self._rarity: ColourRarity | None = None
         if config.preset != "paper":
@@ -76,17 +89,19 @@ class _Trainer:
 
         return updates
 
-    def train(self, pool: FramePool, seconds: float) -> _Trainer:
-        until, epoch = time.monotonic() + seconds, 0
-        while True:
-            for batch in pool.batches(_BATCH, stream(0, epoch)):
-                if time.monotonic() > until:
-                    return self
-                self.update(batch)
-            epoch += 1
+    def train(self, seconds: float) -> None:
+        """Go on for so long."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.update(next(self._batches))
 
     @torch.no_grad()
     def psnr(self, frames: Tensor) -> float:
         """Of reconstructions of posterior means, dB."""
         silence = torch.zeros(len(frames), self._config.model.latent_size)
         return float(self._vae.loss(frames, silence).psnr())
+
+
+def _endless(pool: FramePool) -> Iterator[FrameBatch]:
+    for epoch in itertools.count():
+        yield from pool.batches(_BATCH, stream(0, epoch))
