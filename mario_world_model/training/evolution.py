@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mario_world_model.errors import InputError
+from mario_world_model.training.resume import damaged
 
 
 class History:
@@ -56,7 +57,10 @@ class History:
         """
         means = []
         for generation, returns in enumerate(self._returns, start=1):
-            evolution.tell(evolution.ask(), list(-returns))
+            candidates = evolution.ask()
+            if returns.shape != (len(candidates),) or not np.isfinite(returns).all():
+                raise damaged(where)
+            evolution.tell(candidates, list(-returns))
             if generation % every == 0:
                 means.append(evolution.mean)
         if self._mean is not None and not np.array_equal(self._mean, evolution.mean):

@@ -33,7 +33,7 @@ from mario_world_model.models.world_model import Controls
 from mario_world_model.policies.ppo import PPO_KIND, ppo_file, save_ppo
 from mario_world_model.training.finite import require_finite
 from mario_world_model.training.ppo_checks import Checks
-from mario_world_model.training.resume import Run
+from mario_world_model.training.resume import Run, damaged
 from mario_world_model.utils.atomic import written_whole
 from mario_world_model.utils.checkpoint import Checkpoint, load_checkpoint
 from mario_world_model.utils.devices import choose_device
@@ -48,6 +48,12 @@ from mario_world_model.utils.workers import SILENCE
 # as much of it to the last, and runs on 1-1 collapse or stay random.
 _LAST_RATE_SHARE = 2 / 3
 _LAST_ENTROPY_SHARE = 0.01
+_COUNTERS = {
+    "timesteps": 0,
+    "updates": 0,
+    "episodes": [(0.0, 0)],
+    "checks": [{"timesteps": 0, "flag_rate": 0.0, "max_x": 0.0, "score": 0.0}],
+}
 
 
 @dataclass(frozen=True)
@@ -144,9 +150,12 @@ def _learn(config: PPOConfig, run: Run, games: _Games, progress: _Progress) -> P
         require_finite(None, model.policy.parameters(), where)
 
     model.policy.optimizer.register_step_pre_hook(stop_unless_finite)
-    at = run.restore(policy=model.policy, adam=model.policy.optimizer)
+    at = run.restore(_COUNTERS, policy=model.policy, adam=model.policy.optimizer)
     if at:
-        _put_back(model, games, monitor, at, run.arrays)
+        try:
+            _put_back(model, games, monitor, at, run.arrays)
+        except (KeyError, ValueError, TypeError, IndexError) as error:
+            raise damaged(run.file) from error
         progress.go_on(at)
         model.ent_coef = _entropy(config, model.num_timesteps)
     with run.tracker("ppo") as tracker:

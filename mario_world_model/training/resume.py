@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import reprlib
 import sys
 import time
@@ -21,6 +22,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from mario_world_model.config import LookaheadConfig
 from mario_world_model.errors import InputError
 from mario_world_model.training.figures import Figures, figures_from_plain
 from mario_world_model.training.ranks import ALONE, Ranks
@@ -38,7 +40,11 @@ Part = nn.Module | torch.optim.Optimizer | torch.Generator
 _IRRELEVANT = {"preset", "workers", "cluster", "stages", "resume", "save_every", "skip_damaged", "trust", "wandb"}
 # Settings that earlier versions did not have, and what these did: said only where it is something else, so that what
 # they began is gone on with.
-_AS_BEFORE = {"precision": "float32", "compile": False}
+_AS_BEFORE = {
+    "precision": "float32",
+    "compile": False,
+    **{item.name: item.default for item in dataclasses.fields(LookaheadConfig)},
+}
 
 
 class StageConfig(Protocol):
@@ -116,11 +122,12 @@ class Run:
         self._say(f"{self._config.output}: complete already; --no-resume starts over")
         return found
 
-    def restore(self, **parts: Part) -> dict[str, Any]:
+    def restore(self, counters: Mapping[str, Any], **parts: Part) -> dict[str, Any]:
         """Name all that changes while the stage works; returns the counters it was left with, if any.
 
-        Parts of an interrupted run are put back as they were, torch's own generator included. From here on
-        what an earlier run has left is replaced: everything that can be refused has been.
+        `counters` are an example of these, whose form those of a file must have (`_has_form`). Parts of an
+        interrupted run are put back as they were, torch's own generator included. From here on what an earlier run
+        has left is replaced: everything that can be refused has been.
         """
         self._parts = parts
         if self._ranks.first:
@@ -129,7 +136,9 @@ class Run:
             save_config(self._config.output, self._config)
         if self._saved is None:
             return {}
-        tensors, counters = self._saved.tensors, dict(self._saved.config["counters"])
+        tensors, found = self._saved.tensors, dict(self._saved.config["counters"])
+        if not _has_form(found, counters):
+            raise damaged(self.file)
         for name, part in parts.items():
             _put_back(part, {key: tensors[key] for key in tensors if key.startswith(f"{name}.")}, name, self.file)
         try:
@@ -142,7 +151,7 @@ class Run:
         before = self._saved.config.get("ranks", 1)
         if before != self._ranks.count:
             self._say(f"begun by {before} of torchrun's processes, now {self._ranks.count}: the same but for rounding")
-        return counters
+        return found
 
     @property
     def arrays(self) -> dict[str, Tensor]:
@@ -270,6 +279,23 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             pass  # there is no record of one
         return None
+
+
+def _has_form(found: Any, example: Any) -> bool:
+    """Whether plain values are like some others: counts from 0 up, numbers, dicts with at least these entries and
+    numbers else, pairs (tuples) of the same length, lists of any."""
+    if isinstance(example, int):
+        return type(found) is int and 0 <= found <= sys.maxsize
+    if isinstance(example, float):
+        return type(found) is float and not math.isnan(found)
+    if isinstance(example, Mapping):
+        there = isinstance(found, dict) and example.keys() <= found.keys()
+        return there and all(_has_form(one, example.get(name, 0.0)) for name, one in found.items())
+    if not isinstance(found, list):
+        return False
+    if isinstance(example, tuple):
+        return len(found) == len(example) and all(map(_has_form, found, example))
+    return all(_has_form(one, example[0]) for one in found)
 
 
 def _seconds(state: dict[str, Any], file: Path) -> float:

@@ -102,7 +102,7 @@ def _evolve(
         start = search.vector(first)
     fitness, check_situations = _fitness(config, world_model, executor)
     evolution = cma.CMAEvolutionStrategy(start, config.sigma, _options(config, search.size))
-    at = run.restore()
+    at = run.restore({"best": 0.0, "seconds": 0.0})
     best: float = at.get("best", -np.inf)
     history = History.of(run.arrays)
     path = [start, *history.replay(evolution, _CHECK_EVERY, run.file)]

@@ -55,6 +55,13 @@ from mario_world_model.utils.signals import stop_between_steps
 
 _WEIGHTS_STREAM, _BATCH_STREAM, _STARTS_STREAM, _HELD_OUT_STREAM, _LUCK_STREAM = 20, 21, 22, 23, 24
 _LOG_EVERY = 20
+_HELD_OUT_FIGURES = dict.fromkeys(("held_out__loss", "held_out__death_recall", "held_out__false_alarms_per_1000"), 0.0)
+_COUNTERS = {
+    **dict.fromkeys(("update", "epoch", "batch", "check"), 0),
+    "seconds": 0.0,
+    "before": _HELD_OUT_FIGURES,
+    "after": _HELD_OUT_FIGURES,
+}
 _FORESIGHT = 8  # steps before a death from which a dream has to find it
 _CHECKS = 10  # times that held-out sequences are looked at in a run
 
@@ -118,7 +125,7 @@ def _train(
     )
     luck = torch_stream(config.seed, device, _LUCK_STREAM)
     importance = _importance(saved_vae.vae, config.landmark_weight, device)
-    at = run.restore(network=network, adam=optimiser, luck=luck)
+    at = run.restore(_COUNTERS, network=network, adam=optimiser, luck=luck)
     update, first_epoch, number, check = (at.get(name, 0) for name in ("update", "epoch", "batch", "check"))
     updates = config.epochs * math.ceil(windows / config.batch_size)
     budget = Budget(updates, config.max_minutes, at.get("seconds", 0.0), ranks)

@@ -49,6 +49,7 @@ _WEIGHTS_STREAM, _BATCH_STREAM = 10, 11
 _HELD_OUT_FRAMES = 1024  # enough for a PSNR steady to 0.1 dB
 _COUNTED_FRAMES = 4096  # 17 million pixels: the share of a colour is known well enough
 _LOG_EVERY = 20
+_COUNTERS = {"update": 0, "epoch": 0, "batch": 0, "seconds": 0.0, "loss_before": 0.0}
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
     torch.manual_seed(stream_seed(config.seed, _WEIGHTS_STREAM))
     vae = _initial_vae(config, dataset).to(device)
     optimiser = adam(vae, config.learning_rate)
-    at = run.restore(vae=vae, adam=optimiser)
+    at = run.restore(_COUNTERS, vae=vae, adam=optimiser)
     update, first_epoch, number = at.get("update", 0), at.get("epoch", 0), at.get("batch", 0)
     updates = config.epochs * max(1, len(pool) // config.batch_size)
     budget = Budget(updates, config.max_minutes, at.get("seconds", 0.0), ranks)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 import os
 import pty
 import signal
@@ -11,18 +13,21 @@ import sys
 import termios
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from mario_world_model import cli
 from mario_world_model.errors import InputError
 from mario_world_model.rollouts.pickle_file import write_pickle
+from mario_world_model.training.evolution import History
 from mario_world_model.training.finite import require_finite
 from mario_world_model.training.journal import Journal
 from mario_world_model.training.train_vae import VAEFigures
-from mario_world_model.utils.checkpoint import load_checkpoint
+from mario_world_model.utils.checkpoint import load_checkpoint, save_checkpoint
 from mario_world_model.utils.lock import sole_writer
 from tests.rollouts.episodes import made_up_episode
 
@@ -196,6 +201,30 @@ def test_a_damaged_state_costs_one_line(
     said = capsys.readouterr().err
     assert "v.pt.resume: expected" in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("counter", "value"),
+    [("update", -1), ("epoch", "first"), ("batch", 2**70), ("loss_before", math.nan), ("seconds", None)],
+)
+def test_counters_that_nobody_counted_cost_one_line(
+    there: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], counter: str, value: object
+) -> None:
+    interrupted(there, monkeypatch)
+    state = load_checkpoint(there / "v.pt.resume", "VAE resume")
+    counters = {**state.config["counters"], counter: value}
+    save_checkpoint(there / "v.pt.resume", dataclasses.replace(state, config={**state.config, "counters": counters}))
+    capsys.readouterr()
+    assert cli.main(LINE.split()) == 2
+    assert "found a damaged one; --no-resume starts over" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("returns", [np.zeros((3, 5)), np.zeros(3), np.full((3, 6), np.inf)])
+def test_returns_of_no_evolution_cost_one_line(returns: NDArray[np.float64]) -> None:
+    evolution = SimpleNamespace(ask=lambda: [np.zeros(4)] * 6, tell=lambda *_: None, mean=np.zeros(4))
+    history = History.of({"returns": torch.from_numpy(returns), "mean": torch.zeros(4)})
+    with pytest.raises(InputError, match=r"c\.pt\.resume: expected the state of an interrupted run"):
+        history.replay(evolution, 10, Path("c.pt.resume"))
 
 
 def test_two_runs_with_one_output(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
