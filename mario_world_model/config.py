@@ -916,6 +916,8 @@ class RunConfig:
     round_elsewhere: float = 0.5
     """Share of these that begin in places which earlier episodes reached, all over the level; the others, from its
     start, say how good the controller is."""
+    lookahead: OmitArgPrefixes[LookaheadConfig] = field(default_factory=LookaheadConfig)
+    """How the controllers of rounds, and the agent in the end, look ahead while they play."""
     round_share: float = 0.25
     """Epochs and minutes of M in a later round, as a share of the first round's."""
     stop_at_flags: float = 0.95

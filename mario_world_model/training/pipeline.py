@@ -138,6 +138,7 @@ class _Run:
             episodes=self.config.round_episodes,
             max_steps=self.config.round_max_steps,
             elsewhere=self.config.round_elsewhere,
+            lookahead=self.config.lookahead,
             append=True,
         )
         # A run may have been broken off between the last episode and the note of it in the journal.
@@ -252,6 +253,7 @@ class _Run:
             vae=self.result.vae,
             mdnrnn=self.result.mdnrnn,
             controller=self.result.controller,
+            lookahead=self.config.lookahead,
             video=self.folder / "agent.mp4",
             output=self.folder / "agent.json",
         )

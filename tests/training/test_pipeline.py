@@ -10,6 +10,7 @@ import pytest
 from mario_world_model import cli
 from mario_world_model.config import RunConfig, preset_config
 from mario_world_model.evaluation.summary import Summary
+from mario_world_model.rollouts.dataset import open_dataset
 from mario_world_model.training.pipeline import Result, describe_result
 from mario_world_model.training.rounds import Round
 from mario_world_model.training.train_controller import ControllerFigures
@@ -20,7 +21,8 @@ from mario_world_model.training.train_vae import VAEFigures
 @pytest.mark.usefixtures("rom")
 def test_a_run_ends_with_a_summary_and_two_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "run"
-    assert cli.main(["run", "--preset", "debug", "--output", str(output)]) == 0
+    looking = ["--lookahead", "1", "--lookahead-steps", "2"]
+    assert cli.main(["run", "--preset", "debug", "--output", str(output), *looking]) == 0
     said = capsys.readouterr().out
     assert "stage 3 of at most 9: mdn-rnn of round 1\n" in said
     assert "  mdn-rnn of round 1: loss before " in said
@@ -33,6 +35,8 @@ def test_a_run_ends_with_a_summary_and_two_videos(tmp_path: Path, capsys: pytest
     costs = [part["finished"]["cost"] for part in parts]
     hours = sum(cost["core_hours"] for cost in costs) + costs[1]["data_core_hours"]
     assert json.loads((output / "agent.json").read_text())["agent"]["core_hours"] == pytest.approx(hours)
+    assert json.loads((output / "agent.json").read_text())["agent"]["name"] == "world model, looking ahead in 1 dreams"
+    assert open_dataset(output / "rollouts").episodes[-1].info.policy == "world model, looking ahead"
     assert hours * 3600 > sum(cost["seconds"] for cost in costs)
     best = max(summary["rounds"], key=lambda one: one["real_score"])
     assert summary["rounds"][summary["best_round"]] == best
