@@ -209,6 +209,8 @@ class LookaheadConfig:
     chooses, as in the paper."""
     lookahead_steps: int = 24
     """Steps of these dreams, in which the controller plays on."""
+    lookahead_holds: tuple[int, ...] = (1, 4, 8)
+    """For how many of these steps an action is held before the controller plays on; each of these is tried."""
     lookahead_doubt: float = 0.03
     """Dreamt chance of dying up to which the controller's choice is played and nothing else is tried."""
     lookahead_death_cost: float = 200.0
@@ -217,6 +219,8 @@ class LookaheadConfig:
     def __post_init__(self) -> None:
         _refuse_unless(0 <= self.lookahead <= 4096, self, "lookahead", "0 to 4096 dreams")
         _refuse_unless(1 <= self.lookahead_steps <= 1000, self, "lookahead_steps", "1 to 1000 steps")
+        holds = self.lookahead_holds
+        _refuse_unless(holds != () and min(holds) >= 1, self, "lookahead_holds", "numbers of at least 1 step")
         _refuse_unless(0.0 <= self.lookahead_doubt <= 1.0, self, "lookahead_doubt", "a probability")
         _refuse_unless(0.0 <= self.lookahead_death_cost < math.inf, self, "lookahead_death_cost", "a number ≥ 0")
 

@@ -18,9 +18,11 @@ class LookaheadAgent(Agent):
     """Plays the action after which the controller fares best in dreams from here.
 
     A rollout policy (Tesauro & Galperin 1996, "On-line Policy Improvement using Monte-Carlo Search"): every action
-    is tried first in some dreams, under the same luck as the others, and the controller dreams on from there. So what M
-    knows and C, which is small and sees less, does not, is of use; nothing is learned from the game. Where the
-    controller's own choice is safe enough it is played, and nothing else is tried.
+    is tried first in some dreams, for one step or held for some, under the same luck as the others, and the controller
+    dreams on from there. So what M knows and C, which is small and sees less, does not, is of use; nothing is learned
+    from the game. Held, since a jump over a pit is one decision and many steps: a controller that would let go of the
+    button too early makes every first step of it look deadly. Where the controller's own choice is safe enough it is
+    played, and nothing else is tried.
     """
 
     config: LookaheadConfig
@@ -34,31 +36,38 @@ class LookaheadAgent(Agent):
     def _choose(self, latents: Tensor, played: Tensor) -> Tensor:
         own = super()._choose(latents, played)
         seed = int(torch.randint(2**31, (1,), generator=self._dream_luck))
-        death, _ = self._try(own, latents, played, seed)
+        death, _ = self._try(own, torch.ones_like(own), latents, played, seed)
         if float(death) <= self.config.lookahead_doubt:
             return own
-        actions = torch.arange(self.world_model.mdn_rnn.actions, device=latents.device)
-        _, returns = self._try(actions, latents, played, seed)
-        best = returns.argmax().unsqueeze(0)
-        return best if returns[best] > returns[own] else own
+        choices, holds = self.world_model.mdn_rnn.actions, torch.tensor(self.config.lookahead_holds)
+        # The controller's own comes first, and is what is played where nothing is better.
+        actions = torch.cat((own, torch.arange(choices, device=own.device).repeat(len(holds))))
+        held = torch.cat((torch.ones(1, dtype=torch.int64), holds.repeat_interleave(choices))).to(own.device)
+        _, returns = self._try(actions, held, latents, played, seed)
+        return actions[returns.argmax()].unsqueeze(0)
 
-    def _try(self, actions: Tensor, latents: Tensor, played: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-        """Chance of death and return, less the cost of death, after each of A first actions int64 (A,); both (A,)."""
+    def _try(self, actions: Tensor, held: Tensor, latents: Tensor, played: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+        """Chance of death and return, less the cost of death, of A plans; both (A,).
+
+        A plan is an action int64 (A,), for so many steps int64 (A,), and then what the controller chooses.
+        """
         dreams = self.config.lookahead
         dream = Dream(
             self.world_model, DreamConfig(horizon=self.config.lookahead_steps), len(actions), dreams, weighed=True
         )
         dream.reset_at(seed, latents, self._memory, played)
         luck = torch.Generator(device=latents.device).manual_seed(seed)
-        chosen = actions.unsqueeze(1).expand(-1, dreams)
-        death = torch.zeros(chosen.shape, device=latents.device)
+        planned = actions.unsqueeze(1).expand(-1, dreams)
+        chosen = planned
+        death = torch.zeros(planned.shape, device=latents.device)
         total = torch.zeros_like(death)
-        for _ in range(self.config.lookahead_steps):
+        for step in range(1, self.config.lookahead_steps + 1):
             features, reward, terminated, _, info = dream.step(chosen)
             death += info["death"] * info["alive"]
             total += reward
             if bool(terminated.all()):
                 break
             gumbel = draw_gumbel((dreams, self.world_model.mdn_rnn.actions), luck).repeat(len(actions), 1)
-            chosen = self.controller.act(features.flatten(0, 1).unsqueeze(0), gumbel)[0].view(-1, dreams)
+            own = self.controller.act(features.flatten(0, 1).unsqueeze(0), gumbel)[0].view(-1, dreams)
+            chosen = torch.where((step < held).unsqueeze(1), planned, own)
         return death.mean(dim=1), (total - self.config.lookahead_death_cost * death).mean(dim=1)

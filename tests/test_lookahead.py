@@ -43,17 +43,30 @@ def who_prefers(world: WorldModel, action: int) -> Controllers:
 
 def test_it_does_not_do_what_kills_in_its_dream() -> None:
     world = deadly_world()
-    config = LookaheadConfig(lookahead=8, lookahead_steps=1)
+    config = LookaheadConfig(lookahead=8, lookahead_steps=1, lookahead_holds=(1,))
     agents = [Agent(world, who_prefers(world, DEADLY)), LookaheadAgent(world, who_prefers(world, DEADLY), config)]
     deaths = [sum(agent.act(FRAME) == DEADLY for _ in range(20)) for agent in agents]
     assert deaths == [20, 0]
+
+
+@torch.no_grad()
+def test_an_action_is_held_before_the_controller_plays_on() -> None:
+    world = deadly_world()
+    agent = LookaheadAgent(world, who_prefers(world, DEADLY), LookaheadConfig(lookahead=8, lookahead_steps=4))
+    latents, memory = world.recall(world.starts)
+    agent._memory = memory.of(torch.tensor([0]))
+    death, _ = agent._try(torch.tensor([0, 0, DEADLY]), torch.tensor([1, 4, 1]), latents[:1], torch.tensor([0]), seed=1)
+    held_for_one, held_for_all, deadly = death.tolist()
+    assert held_for_one > 0.9
+    assert held_for_all < 1e-3
+    assert deadly > 0.9
 
 
 def test_one_that_sees_no_danger_plays_what_its_controller_chooses() -> None:
     world = deadly_world()
     controller = Controllers(torch.zeros(1, ACTIONS, world.features), torch.zeros(1, ACTIONS), bound=1.0)
     plain = Agent(world, controller)
-    bold = LookaheadAgent(world, controller, LookaheadConfig(lookahead=2, lookahead_steps=2, lookahead_doubt=1.0))
+    bold = LookaheadAgent(world, controller, LookaheadConfig(lookahead=2, lookahead_steps=8, lookahead_doubt=1.0))
     played = [[agent.act(FRAME) for _ in range(40)] for agent in (plain, bold)]
     assert played[0] == played[1]
     assert len(set(played[0])) == ACTIONS
@@ -66,7 +79,7 @@ def test_the_same_seed_plays_the_same() -> None:
         world.mdn_rnn.mixture_head.bias.add_(1.0)
         world.mdn_rnn.step_head.weight.mul_(20.0)
     controller = Controllers(torch.zeros(1, ACTIONS, world.features), torch.zeros(1, ACTIONS), bound=1.0)
-    agent = LookaheadAgent(world, controller, LookaheadConfig(lookahead=1, lookahead_steps=4, lookahead_doubt=0.0))
+    agent = LookaheadAgent(world, controller, LookaheadConfig(lookahead=1, lookahead_steps=8, lookahead_doubt=0.0))
     runs = []
     for seed in (5, 6, 5):
         agent.reset(seed)
@@ -84,7 +97,8 @@ def test_what_an_action_is_worth_is_what_dreams_that_begin_with_it_pay() -> None
     for action in range(ACTIONS):
         agent = LookaheadAgent(world, who_prefers(world, action), config)
         agent._memory = memory.of(torch.tensor([9]))
-        _, returns = agent._try(torch.arange(ACTIONS), here, played, seed=4)
+        actions = torch.arange(ACTIONS)
+        _, returns = agent._try(actions, torch.ones_like(actions), here, played, seed=4)
         dream = Dream(world, DreamConfig(horizon=6), 1, 16, weighed=True)
         dream.reset = lambda seed, dream=dream: dream.reset_at(seed, here, memory.of(torch.tensor([9])), played)  # type: ignore[method-assign, misc]
         expected = dream_returns(dream, agent.controller, seed=4, death_cost=30.0).mean()
@@ -94,7 +108,7 @@ def test_what_an_action_is_worth_is_what_dreams_that_begin_with_it_pay() -> None
 @pytest.mark.usefixtures("rom")
 def test_an_evaluation_says_that_its_agent_looked_ahead(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = "evaluate --pretrained --episodes 1 --max-steps 5 --lookahead 2 --lookahead-steps 4 --lookahead-doubt 0"
-    assert cli.main([*command.split(), "--output", f"{tmp_path}/e.json"]) == 0
+    assert cli.main([*command.split(), "--lookahead-holds", "1", "2", "--output", f"{tmp_path}/e.json"]) == 0
     assert "world model, looking ahead: mean score" in capsys.readouterr().out
     agent = json.loads((tmp_path / "e.json").read_text())["agent"]
     assert agent["name"] == "world model, as shipped, looking ahead in 2 dreams"
