@@ -22,7 +22,7 @@ from mario_world_model.utils.storage import Location, location
 
 ActionSet = Literal["RIGHT_ONLY", "SIMPLE_MOVEMENT", "COMPLEX_MOVEMENT"]
 BackendChoice = Literal["auto", "stable-retro", "nes-py"]
-PresetName = Literal["default", "demo", "gpu", "paper", "debug"]
+PresetName = Literal["default", "demo", "cores", "gpu", "paper", "debug"]
 ProtocolName = Literal["sticky", "deterministic", "noops", "start-states"]
 DeviceChoice = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "bfloat16"]
@@ -915,6 +915,9 @@ class RunConfig:
     """Most times to train M, evolve C and collect with it."""
     round_episodes: int = 160
     """Episodes that the controller of every round adds to the data set."""
+    round_episodes_alone: int = 0
+    """Episodes of it besides in which it does not look ahead, where --lookahead is set: they take a twentieth of the
+    time, and show M how a controller fails that plays on in dreams."""
     round_max_steps: int = 300
     """Most steps of these; one that stands before a pipe has nothing new to show for longer."""
     round_elsewhere: float = 0.5
@@ -940,6 +943,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         for name in ("vae_epochs", "mdn_rnn_epochs", "generations", "rounds", "round_episodes", "round_max_steps"):
             _refuse_unless(getattr(self, name) >= 1, self, name, "at least 1")
+        _refuse_unless(self.round_episodes_alone >= 0, self, "round_episodes_alone", "0 or more")
         _refuse_unless(self.population_size >= 4, self, "population_size", "at least 4")
         _refuse_unless(self.starts_per_candidate >= 1, self, "starts_per_candidate", "at least 1")
         _refuse_unless(self.dream_parts >= 1, self, "dream_parts", "at least 1")
@@ -953,6 +957,11 @@ class RunConfig:
         _refuse_unless(0.0 < self.stop_at_flags <= 1.0, self, "stop_at_flags", "a share in (0, 1]")
         _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
         _refuse_unless(self.seed in TRAINING_SEEDS, self, "seed", "a training seed, 0 to 999999")
+
+    @property
+    def episodes_of_round(self) -> int:
+        """That a round adds to the data set."""
+        return self.round_episodes + self.round_episodes_alone
 
 
 def _check_training(config: TrainVAEConfig | TrainMDNRNNConfig) -> None:
@@ -987,6 +996,28 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "round_episodes": 40,
             "round_max_steps": 250,
             "round_share": 0.4,
+        },
+    },
+    # An hour and a half of two cores, of which an agent that looks ahead plays a quarter.
+    "cores": {
+        TrainVAEConfig: {"max_minutes": 15.0, "learning_rate": 1.5e-3},
+        MDNRNNConfig: {"hidden_size": 384, "head_size": 768},
+        TrainMDNRNNConfig: {"max_minutes": 14.0, "batch_size": 32, "learning_rate": 1e-3},
+        TrainControllerConfig: {"max_minutes": 2.5},
+        EvaluateConfig: {"episodes": 10, "max_steps": 600},
+        RunConfig: {
+            "output": Path("cores"),
+            "episodes": 1600,
+            "vae_epochs": 1000,
+            "mdn_rnn_epochs": 1000,
+            "generations": 10_000,
+            "dream_parts": 2,
+            "rounds": 5,
+            "lookahead": LookaheadConfig(lookahead=6),
+            "round_episodes": 60,
+            "round_episodes_alone": 120,
+            "round_max_steps": 250,
+            "round_share": 0.6,
         },
     },
     # Twenty minutes of a large GPU and sixteen cores: times, since another one does more in them.
@@ -1095,7 +1126,7 @@ def preset_config(config_class: type[Config], preset: PresetName) -> Config:
 def _with_preset(config: Config, preset: PresetName) -> Config:
     changes: Overrides = dict(PRESETS[preset].get(type(config), {}))
     for item in dataclasses.fields(config):  # type: ignore[arg-type]
-        value = getattr(config, item.name)
+        value = changes.get(item.name, getattr(config, item.name))
         if item.name == "preset":
             changes["preset"] = preset
         elif dataclasses.is_dataclass(value):

@@ -29,6 +29,7 @@ from mario_world_model.config import (
     TEST_SEEDS,
     CollectConfig,
     EvaluateConfig,
+    LookaheadConfig,
     PlayConfig,
     RunConfig,
     TrainControllerConfig,
@@ -61,14 +62,13 @@ from mario_world_model.utils.weights_and_biases import require_wandb
 EVALUATION_SEEDS = TEST_SEEDS.start
 """Added to the seed of a run: evaluation plays no episode that a stage has seen."""
 _DREAM_STEPS = 60
-_ROUND_STAGES = 3
 
 Figures = TypeVar("Figures")
 
 
 @dataclass(frozen=True)
 class Explored:
-    """What exploration gave."""
+    """What exploration gave, or a controller that is not judged by it."""
 
     episodes: int
 
@@ -126,25 +126,16 @@ class _Run:
         collect(dataclasses.replace(self._collection(), episodes=self.config.episodes))
         return Explored(len(self.episodes()))
 
+    def collect_alone(self, number: int) -> Explored:
+        """Add episodes in which a round's controller does not look ahead."""
+        alone = self.config.round_episodes_alone
+        return Explored(len(self._add(number, alone, self._before(number), LookaheadConfig())))
+
     def collect_with(self, number: int) -> Collected:
-        """Add episodes of a round's controller."""
-        parts = self.parts(number)
+        """Add episodes of a round's agent."""
         added = self.config.round_episodes
-        config = dataclasses.replace(
-            self._collection(),
-            policy=str(parts.controller),
-            vae=parts.vae,
-            mdnrnn=parts.mdnrnn,
-            episodes=self.config.round_episodes,
-            max_steps=self.config.round_max_steps,
-            elsewhere=self.config.round_elsewhere,
-            lookahead=self.config.lookahead,
-            append=True,
-        )
-        # A run may have been broken off between the last episode and the note of it in the journal.
-        if collection_waits(self.dataset) or len(self.episodes()) < self.config.episodes + (number + 1) * added:
-            collect(config)
-        episodes = self.episodes()
+        before = self._before(number) + self.config.round_episodes_alone
+        episodes = self._add(number, added, before, self.config.lookahead)
         own = episodes[-added:]
         # How good a controller is, an episode from the start of the level says; of a handful there may be none.
         played = [episode for episode in own if episode.info.start == "level"] or own
@@ -155,6 +146,29 @@ class _Run:
             real_max_x=float(np.mean([_furthest(episode) for episode in played])),
             flags=float(np.mean([episode.reached_flag for episode in played])),
         )
+
+    def _before(self, number: int) -> int:
+        """Episodes of the data set that a round adds to."""
+        return self.config.episodes + number * self.config.episodes_of_round
+
+    def _add(self, number: int, added: int, before: int, lookahead: LookaheadConfig) -> Sequence[Episode]:
+        """The data set with so many more episodes of a round's controller."""
+        parts = self.parts(number)
+        config = dataclasses.replace(
+            self._collection(),
+            policy=str(parts.controller),
+            vae=parts.vae,
+            mdnrnn=parts.mdnrnn,
+            episodes=added,
+            max_steps=self.config.round_max_steps,
+            elsewhere=self.config.round_elsewhere,
+            lookahead=lookahead,
+            append=True,
+        )
+        # A run may have been broken off between the last episode and the note of it in the journal.
+        if collection_waits(self.dataset) or len(self.episodes()) < before + added:
+            collect(config)
+        return self.episodes()
 
     def episodes(self) -> Sequence[Episode]:
         """The data set as it is now."""
@@ -183,7 +197,7 @@ class _Run:
                 preset,
                 epochs=math.ceil(self.config.mdn_rnn_epochs * share),
                 max_minutes=preset.max_minutes * share,
-                newest=self.config.round_episodes if number else 0,
+                newest=self.config.episodes_of_round if number else 0,
                 dataset=self.dataset,
                 vae=self.result.vae,
                 init=self.parts(number - 1).mdnrnn if number else None,
@@ -299,7 +313,7 @@ def _run(config: RunConfig, journal: Journal) -> Result:
     stages = _Run(config)
     save_config(config.output / "run", config)
     title = f"{config.game.env} → {config.output}"
-    with RunView(title, 2 + _ROUND_STAGES * config.rounds + 1, config.rounds) as view:
+    with RunView(title, 2 + len(_names_of_round(config, 0)) * config.rounds + 1, config.rounds) as view:
         watched = _Watched(journal, view)
         watched.stage("explore", Explored, stages.collect_base)
         vae = watched.stage("vae", VAEFigures, stages.train_vae)
@@ -339,12 +353,20 @@ class _Watched:
         return given
 
 
+def _names_of_round(config: RunConfig, number: int) -> list[str]:
+    """The stages of a round; the last one plays the agent that it is known by."""
+    alone = ["episodes alone"] if config.round_episodes_alone else []
+    return [f"{stage} of round {number + 1}" for stage in ("mdn-rnn", "controller", *alone, "episodes")]
+
+
 def _round(stages: _Run, watched: _Watched, number: int) -> Round:
     """Train M, evolve C on, and collect with it."""
-    names = [f"{stage} of round {number + 1}" for stage in ("mdn-rnn", "controller", "episodes")]
+    names = _names_of_round(stages.config, number)
     mdn_rnn = watched.stage(names[0], MDNRNNFigures, lambda: stages.train_mdn_rnn(number))
     controller = watched.stage(names[1], ControllerFigures, lambda: stages.train_controller(number))
-    collected = watched.stage(names[2], Collected, lambda: stages.collect_with(number))
+    if stages.config.round_episodes_alone:
+        watched.stage(names[2], Explored, lambda: stages.collect_alone(number))
+    collected = watched.stage(names[-1], Collected, lambda: stages.collect_with(number))
     seconds = sum(watched.journal.seconds_of(name) for name in names)
     return Round(mdn_rnn=mdn_rnn, controller=controller, seconds=seconds, **dataclasses.asdict(collected))
 

@@ -60,7 +60,7 @@ V, M, C = "--vae v.pt", "--mdnrnn m.pt", "--controller c.pt"
         ("collect --episodes 0", "episodes: expected at least 1, found 0"),
         ("collect --episodes many", "many"),
         ("collect --nonsense 1", "--nonsense"),
-        ("collect --preset nonsense", "--preset: expected one of default, demo, gpu, paper, debug"),
+        ("collect --preset nonsense", "--preset: expected one of default, demo, cores, gpu, paper, debug"),
         ("collect --sticky 1.5", "sticky: expected a probability in [0, 1), found 1.5"),
         ("collect --env SuperMarioBros-9-9-v0", "env: expected SuperMarioBros-"),
         ("collect --rom none.nes", "expected a file, found nothing at none.nes"),

@@ -21,22 +21,24 @@ from mario_world_model.training.train_vae import VAEFigures
 @pytest.mark.usefixtures("rom")
 def test_a_run_ends_with_a_summary_and_two_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "run"
-    looking = ["--lookahead", "1", "--lookahead-steps", "2"]
+    looking = ["--lookahead", "1", "--lookahead-steps", "2", "--round-episodes-alone", "1"]
     assert cli.main(["run", "--preset", "debug", "--output", str(output), *looking]) == 0
     said = capsys.readouterr().out
-    assert "stage 3 of at most 9: mdn-rnn of round 1\n" in said
+    assert "stage 3 of at most 11: mdn-rnn of round 1\n" in said
     assert "  mdn-rnn of round 1: loss before " in said
     assert "\x1b" not in said
     summary = json.loads((output / "summary.json").read_text())
     assert len(summary["rounds"]) == 2
-    assert summary["rounds"][1]["episodes"] == summary["rounds"][0]["episodes"] + 2
+    assert summary["rounds"][1]["episodes"] == summary["rounds"][0]["episodes"] + 3
+    assert "  episodes alone of round 2: episodes 8; " in said
     # V and the best round's M and C, what these were begun from, and the collection of all that M was trained on.
     parts = [json.loads((output / f"{name}_mario.pt.json").read_text()) for name in ("vae", "mdn_rnn", "controller")]
     costs = [part["finished"]["cost"] for part in parts]
     hours = sum(cost["core_hours"] for cost in costs) + costs[1]["data_core_hours"]
     assert json.loads((output / "agent.json").read_text())["agent"]["core_hours"] == pytest.approx(hours)
     assert json.loads((output / "agent.json").read_text())["agent"]["name"] == "world model, looking ahead in 1 dreams"
-    assert open_dataset(output / "rollouts").episodes[-1].info.policy == "world model, looking ahead"
+    played = [episode.info.policy for episode in open_dataset(output / "rollouts").episodes]
+    assert played == [*["explore"] * 4, *["world model", *["world model, looking ahead"] * 2] * 2]
     assert hours * 3600 > sum(cost["seconds"] for cost in costs)
     best = max(summary["rounds"], key=lambda one: one["real_score"])
     assert summary["rounds"][summary["best_round"]] == best
