@@ -27,24 +27,30 @@ class LookaheadAgent(Agent):
 
     config: LookaheadConfig
     _dream_luck: torch.Generator = field(init=False)
+    _wary: bool = field(init=False)
 
     def reset(self, seed: int) -> None:
         super().reset(seed)
         # Its own, so that the controller's choices are those of an agent that does not look ahead.
         self._dream_luck = torch.Generator().manual_seed(seed)
+        self._wary = False
 
     def _choose(self, latents: Tensor, played: Tensor) -> Tensor:
         own = super()._choose(latents, played)
         seed = int(torch.randint(2**31, (1,), generator=self._dream_luck))
-        death, _ = self._try(own, torch.ones_like(own), latents, played, seed)
-        if float(death) <= self.config.lookahead_doubt:
-            return own
+        # A step after danger there mostly is some still. To find that out first would be a third of the work, since
+        # dreams of one plan cost more than their share of those of all; the answer is the same.
+        if not self._wary:
+            death, _ = self._try(own, torch.ones_like(own), latents, played, seed)
+            if float(death) <= self.config.lookahead_doubt:
+                return own
         choices, holds = self.world_model.mdn_rnn.actions, torch.tensor(self.config.lookahead_holds)
         # The controller's own comes first, and is what is played where nothing is better.
         actions = torch.cat((own, torch.arange(choices, device=own.device).repeat(len(holds))))
         held = torch.cat((torch.ones(1, dtype=torch.int64), holds.repeat_interleave(choices))).to(own.device)
-        _, returns = self._try(actions, held, latents, played, seed)
-        return actions[returns.argmax()].unsqueeze(0)
+        deaths, returns = self._try(actions, held, latents, played, seed)
+        self._wary = float(deaths[0]) > self.config.lookahead_doubt
+        return actions[returns.argmax()].unsqueeze(0) if self._wary else own
 
     def _try(self, actions: Tensor, held: Tensor, latents: Tensor, played: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         """Chance of death and return, less the cost of death, of A plans; both (A,).

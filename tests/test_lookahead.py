@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from mario_world_model import cli
 from mario_world_model.config import DreamConfig, LookaheadConfig
@@ -85,6 +88,33 @@ def test_the_same_seed_plays_the_same() -> None:
         agent.reset(seed)
         runs.append([agent.act(FRAME) for _ in range(20)])
     assert runs[0] == runs[2] != runs[1]
+
+
+class Unwary(LookaheadAgent):
+    """Asks about its controller's choice alone first, every time."""
+
+    tried = 0
+
+    def act(self, frame: NDArray[np.uint8]) -> int:
+        self._wary = False
+        return super().act(frame)
+
+    def _try(self, actions: Tensor, *where: Any) -> tuple[Tensor, Tensor]:
+        self.tried += len(actions) > 1
+        return super()._try(actions, *where)
+
+
+def test_who_does_not_ask_first_after_danger_plays_the_same() -> None:
+    world = small_world()
+    with torch.no_grad():
+        world.mdn_rnn.mixture_head.bias.add_(1.0)
+        world.mdn_rnn.step_head.weight.mul_(4.0)
+    controller = Controllers(torch.zeros(1, ACTIONS, world.features), torch.zeros(1, ACTIONS), bound=1.0)
+    config = LookaheadConfig(lookahead=2, lookahead_steps=2, lookahead_doubt=0.75)
+    wary, unwary = LookaheadAgent(world, controller, config), Unwary(world, controller, config)
+    changing = np.random.default_rng(0).integers(0, 255, (30, 64, 64, 3), np.uint8)
+    assert [wary.act(frame) for frame in changing] == [unwary.act(frame) for frame in changing]
+    assert 5 < unwary.tried < 25
 
 
 @torch.no_grad()
