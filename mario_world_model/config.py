@@ -998,7 +998,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "round_share": 0.4,
         },
     },
-    # An hour and a half of two cores, of which an agent that looks ahead plays a quarter.
+    # Two hours of two cores, a third of which agents take that look ahead: it is dear, and their failures are worth it.
     "cores": {
         TrainVAEConfig: {"max_minutes": 15.0, "learning_rate": 1.5e-3},
         MDNRNNConfig: {"hidden_size": 384, "head_size": 768},
@@ -1014,8 +1014,8 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "dream_parts": 2,
             "rounds": 5,
             "lookahead": LookaheadConfig(lookahead=6),
-            "round_episodes": 60,
-            "round_episodes_alone": 120,
+            "round_episodes": 30,
+            "round_episodes_alone": 150,
             "round_max_steps": 250,
             "round_share": 0.6,
         },
