@@ -998,7 +998,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "round_share": 0.4,
         },
     },
-    # Two hours of two cores, a third of which agents take that look ahead: it is dear, and their failures are worth it.
+    # Some two hours of two cores, more where looking ahead is slow.
     "cores": {
         TrainVAEConfig: {"max_minutes": 15.0, "learning_rate": 1.5e-3},
         MDNRNNConfig: {"hidden_size": 384, "head_size": 768},

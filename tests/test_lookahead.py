@@ -38,6 +38,15 @@ def deadly_world() -> WorldModel:
     return world
 
 
+def undecided_world(certainty: float) -> WorldModel:
+    """With random weights one action would look best everywhere: here chance decides."""
+    world = small_world()
+    with torch.no_grad():
+        world.mdn_rnn.mixture_head.bias.add_(1.0)
+        world.mdn_rnn.step_head.weight.mul_(certainty)
+    return world
+
+
 def who_prefers(world: WorldModel, action: int) -> Controllers:
     bias = torch.zeros(1, ACTIONS)
     bias[0, action] = 50.0
@@ -76,11 +85,7 @@ def test_one_that_sees_no_danger_plays_what_its_controller_chooses() -> None:
 
 
 def test_the_same_seed_plays_the_same() -> None:
-    world = small_world()
-    with torch.no_grad():
-        # With random weights one action would look best everywhere: now chance decides.
-        world.mdn_rnn.mixture_head.bias.add_(1.0)
-        world.mdn_rnn.step_head.weight.mul_(20.0)
+    world = undecided_world(20.0)
     controller = Controllers(torch.zeros(1, ACTIONS, world.features), torch.zeros(1, ACTIONS), bound=1.0)
     agent = LookaheadAgent(world, controller, LookaheadConfig(lookahead=1, lookahead_steps=8, lookahead_doubt=0.0))
     runs = []
@@ -105,10 +110,7 @@ class Unwary(LookaheadAgent):
 
 
 def test_who_does_not_ask_first_after_danger_plays_the_same() -> None:
-    world = small_world()
-    with torch.no_grad():
-        world.mdn_rnn.mixture_head.bias.add_(1.0)
-        world.mdn_rnn.step_head.weight.mul_(4.0)
+    world = undecided_world(4.0)
     controller = Controllers(torch.zeros(1, ACTIONS, world.features), torch.zeros(1, ACTIONS), bound=1.0)
     config = LookaheadConfig(lookahead=2, lookahead_steps=2, lookahead_doubt=0.75)
     wary, unwary = LookaheadAgent(world, controller, config), Unwary(world, controller, config)
