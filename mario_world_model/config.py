@@ -927,6 +927,9 @@ class RunConfig:
     """How the controllers of rounds, and the agent in the end, look ahead while they play."""
     round_share: float = 0.25
     """Epochs and minutes of M in a later round, as a share of the first round's."""
+    round_rate: float = 1.0
+    """Learning rate of M in a later round, as a share of the first round's. Steps as large as an untrained M's undo
+    first much of what it knows: with 0.3 it learns more in a round, which has not made better controllers yet."""
     stop_at_flags: float = 0.95
     """Stop after a round whose episodes reach the flag this often."""
     workers: int = 0
@@ -954,6 +957,7 @@ class RunConfig:
         _refuse_unless(0.0 <= self.round_elsewhere < 1.0, self, "round_elsewhere", "a share in [0, 1)")
         _refuse_unless(self.episodes >= 2, self, "episodes", "at least 2, one of them to hold out")
         _refuse_unless(0.0 < self.round_share <= 1.0, self, "round_share", "a share in (0, 1]")
+        _refuse_unless(0.0 < self.round_rate <= 1.0, self, "round_rate", "a share in (0, 1]")
         _refuse_unless(0.0 < self.stop_at_flags <= 1.0, self, "stop_at_flags", "a share in (0, 1]")
         _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
         _refuse_unless(self.seed in TRAINING_SEEDS, self, "seed", "a training seed, 0 to 999999")

@@ -197,6 +197,7 @@ class _Run:
                 preset,
                 epochs=math.ceil(self.config.mdn_rnn_epochs * share),
                 max_minutes=preset.max_minutes * share,
+                learning_rate=preset.learning_rate * (self.config.round_rate if number else 1.0),
                 newest=self.config.episodes_of_round if number else 0,
                 dataset=self.dataset,
                 vae=self.result.vae,

@@ -43,6 +43,7 @@ _IRRELEVANT = {"preset", "workers", "cluster", "stages", "resume", "save_every",
 _AS_BEFORE = {
     "precision": "float32",
     "compile": False,
+    "round_rate": 1.0,
     **{item.name: item.default for item in dataclasses.fields(LookaheadConfig)},
 }
 
