@@ -929,7 +929,7 @@ class RunConfig:
     """Epochs and minutes of M in a later round, as a share of the first round's."""
     round_rate: float = 1.0
     """Learning rate of M in a later round, as a share of the first round's. Steps as large as an untrained M's undo
-    first much of what it knows: with 0.3 it learns more in a round, which has not made better controllers yet."""
+    first much of what it knows; with 0.3 its loss got lower in a round, but its dreams no better (docs/log.md)."""
     stop_at_flags: float = 0.95
     """Stop after a round whose episodes reach the flag this often."""
     workers: int = 0
