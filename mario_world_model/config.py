@@ -26,6 +26,7 @@ PresetName = Literal["default", "demo", "cores", "gpu", "paper", "debug"]
 ProtocolName = Literal["sticky", "deterministic", "noops", "start-states"]
 DeviceChoice = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "bfloat16"]
+PrecisionChoice = Literal["auto", "float32", "bfloat16"]
 
 DataSet = Annotated[
     Location,
@@ -938,6 +939,9 @@ class RunConfig:
     """Run tasks on a Ray cluster instead: auto for the one that this machine is part of, or an address."""
     device: DeviceChoice = "auto"
     """auto: CUDA, else Apple MPS, else CPU."""
+    precision: PrecisionChoice = "auto"
+    """What V and M multiply in while they are trained; auto: bfloat16 on a CPU with AMX, which makes twice the updates
+    a minute in it, else float32."""
     resume: bool = True
     """Go on with the interrupted run of the same settings; --no-resume starts over."""
     seed: int = 0

@@ -43,6 +43,7 @@ from mario_world_model.evaluation.dream_beside_reality import compare, filmstrip
 from mario_world_model.evaluation.summary import Summary, describe
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.episode import Episode
+from mario_world_model.training.arithmetic import precision_on
 from mario_world_model.training.data_collection import collect
 from mario_world_model.training.evaluate import evaluate
 from mario_world_model.training.gathering import collection_waits
@@ -54,6 +55,7 @@ from mario_world_model.training.train_controller import ControllerFigures, fitte
 from mario_world_model.training.train_mdn_rnn import MDNRNNFigures, train_mdn_rnn
 from mario_world_model.training.train_vae import VAEFigures, train_vae
 from mario_world_model.utils.atomic import written_whole
+from mario_world_model.utils.devices import choose_device
 from mario_world_model.utils.lock import sole_writer
 from mario_world_model.utils.tracking import config_file, save_config
 from mario_world_model.utils.video import write_video
@@ -116,6 +118,7 @@ class _Run:
         self.result = _Parts(config.output / "vae_mario.pt", config.output)
         play = {item.name: getattr(config.game, item.name) for item in dataclasses.fields(PlayConfig)}
         self._play = PlayConfig(**play)
+        self._precision = precision_on(choose_device(config.device), config.precision)
 
     def parts(self, number: int) -> _Parts:
         """V is the same in all rounds; M and C are kept of each."""
@@ -182,6 +185,7 @@ class _Run:
                 output=self.result.vae,
                 epochs=self.config.vae_epochs,
                 device=self.config.device,
+                precision=self._precision,
                 resume=self.config.resume,
                 logs=self.logs,
                 wandb=self.config.wandb,
@@ -204,6 +208,7 @@ class _Run:
                 init=self.parts(number - 1).mdnrnn if number else None,
                 output=self.parts(number).mdnrnn,
                 device=self.config.device,
+                precision=self._precision,
                 resume=self.config.resume,
                 logs=self.logs,
                 wandb=self.config.wandb,

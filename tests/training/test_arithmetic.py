@@ -17,7 +17,7 @@ from mario_world_model.models.vae import VAE, Posterior
 from mario_world_model.rollouts.frames import FrameBatch, FramePool
 from mario_world_model.rollouts.pickle_file import write_pickle
 from mario_world_model.rollouts.sequences import SequenceBatch
-from mario_world_model.training.arithmetic import check_arithmetic, compiling
+from mario_world_model.training.arithmetic import check_arithmetic, compiling, precision_on
 from mario_world_model.training.ranks import ALONE, Ranks
 from mario_world_model.training.resume import settings_of
 from mario_world_model.training.train_mdn_rnn import _Losses as MDNRNNLosses
@@ -131,6 +131,19 @@ def test_a_compiled_loss_is_the_same() -> None:
     mdn_rnn = [mdn_rnn_gradients(TrainMDNRNNConfig(open_loop=3, compile=on)) for on in (False, True)]
     assert mdn_rnn[1][0] == pytest.approx(mdn_rnn[0][0], rel=1e-5)
     assert distance(mdn_rnn[0][1], mdn_rnn[1][1]) < 1e-4
+
+
+def test_auto_is_bfloat16_where_the_processor_multiplies_it_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    def on_processor(**known: bool) -> list[Precision]:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
+        return [precision_on(device, "auto") for device in (CPU, torch.device("cuda"), torch.device("mps"))]
+
+    assert on_processor(avx512_bf16=True, amx_bf16=True) == ["bfloat16", "float32", "float32"]
+    assert on_processor(avx512_bf16=True, amx_bf16=False) == ["float32"] * 3
+    assert on_processor() == ["float32"] * 3  # as on ARM
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert precision_on(CPU, "auto") == "float32"
+    assert precision_on(CPU, "bfloat16") == "bfloat16"
 
 
 def test_what_a_machine_cannot_do_is_said_in_one_line() -> None:
