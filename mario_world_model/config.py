@@ -1008,14 +1008,14 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
     },
     # Some two hours of two cores, more where looking ahead is slow.
     "cores": {
-        TrainVAEConfig: {"max_minutes": 15.0, "learning_rate": 1.5e-3},
+        TrainVAEConfig: {"max_minutes": 12.0, "learning_rate": 1.5e-3},
         MDNRNNConfig: {"hidden_size": 384, "head_size": 768},
         TrainMDNRNNConfig: {"max_minutes": 14.0, "batch_size": 32, "learning_rate": 1e-3},
-        TrainControllerConfig: {"max_minutes": 2.5},
+        TrainControllerConfig: {"max_minutes": 3.0},
         EvaluateConfig: {"episodes": 10, "max_steps": 600},
         RunConfig: {
             "output": Path("cores"),
-            "episodes": 1600,
+            "episodes": 4000,
             "vae_epochs": 1000,
             "mdn_rnn_epochs": 1000,
             "generations": 10_000,
@@ -1025,7 +1025,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "round_episodes": 30,
             "round_episodes_alone": 150,
             "round_max_steps": 250,
-            "round_share": 0.6,
+            "round_share": 0.5,
         },
     },
     # Twenty minutes of a large GPU and sixteen cores: times, since another one does more in them.
