@@ -719,6 +719,8 @@ class ProbeConfig:
     --controller it has to be what that one played."""
     controller: Path | None = None
     """Controller whose evolution is followed in dream and game."""
+    earlier: tuple[Path, ...] = ()
+    """Controllers of the rounds before, the first one first, whose evolutions led up to its own."""
     dream: OmitArgPrefixes[DreamConfig] = field(default_factory=DreamConfig)
     game: OmitArgPrefixes[PlayConfig] = field(default_factory=PlayConfig)
     dreams: int = 256
@@ -739,6 +741,8 @@ class ProbeConfig:
     def __post_init__(self) -> None:
         for name in ("dreams", "episodes", "max_steps"):
             _refuse_unless(getattr(self, name) >= 1, self, name, "at least 1")
+        needless = self.earlier != () and self.controller is None
+        _refuse_unless(not needless, self, "earlier", "a --controller that came after these")
         _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
         _refuse_unless(self.seed >= 0, self, "seed", "0 or more")
 

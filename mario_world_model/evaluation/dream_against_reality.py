@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
+from mario_world_model.errors import InputError
 from mario_world_model.models.controller import Controllers
 from mario_world_model.training.fitness import Fitness
 
@@ -29,6 +31,23 @@ class Agreement:
     def gap(self) -> float:
         """Mean of what the dream promises for the opening beyond what the game gives."""
         return float(np.mean(np.subtract(self.opening_dreamt, self.opening_real)))
+
+
+def one_path(paths: Sequence[Controllers], most: int) -> Controllers:
+    """At most so many controllers of evolutions of one kind, one after the other, in their order and with both ends.
+
+    Raises InputError when those of one path have other units or bounds than the last's.
+    """
+    last = paths[-1]
+    for path in paths:
+        if (path.units, path.bound) != (last.units, last.bound):
+            raise InputError(
+                f"earlier: expected controllers of {last.units} units, bounded by {last.bound:g}, as the last, "
+                f"found {path.units} units, bounded by {path.bound:g}"
+            )
+    known = torch.cat([path.to_vectors() for path in paths])
+    chosen = known[np.linspace(0, len(known) - 1, min(len(known), most)).astype(int)]
+    return Controllers.from_vectors(chosen, last.first.weight.shape[2], last.bias.shape[1], last.bound, last.units)
 
 
 def with_strangers(path: Controllers, count: int, seed: int) -> Controllers:

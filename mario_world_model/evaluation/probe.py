@@ -23,7 +23,7 @@ from torch import Tensor
 from mario_world_model.checkpoints import load_controller, load_controllers, load_vae, load_world_model
 from mario_world_model.command import run_command
 from mario_world_model.config import ProbeConfig, to_plain
-from mario_world_model.evaluation.dream_against_reality import Agreement, agreement, with_strangers
+from mario_world_model.evaluation.dream_against_reality import Agreement, agreement, one_path, with_strangers
 from mario_world_model.evaluation.drift import Drift, drift
 from mario_world_model.evaluation.foresight import OneStep, OpenLoop, one_step, open_loop
 from mario_world_model.evaluation.mixture_spread import MixtureSpread, mixture_spread
@@ -40,7 +40,7 @@ from mario_world_model.utils.workers import WorkerPool
 
 HORIZONS = (2, 4, 8, 12, 16)
 _FITTED_FRAMES = 40_000  # to which readers are fitted
-_STRANGERS = 8
+_KNOWN, _STRANGERS = 24, 8  # controllers that were evolved and that were not
 _OPENING = 48  # steps
 
 
@@ -151,7 +151,8 @@ def _only(frames: Frames, size: int) -> Frames:
 
 def _agreement(config: ProbeConfig, world_model: WorldModel, fingerprint: str) -> Agreement:
     assert config.controller is not None
-    path = load_controllers(path_file(config.controller), world_model, fingerprint)
+    paths = [load_controllers(path_file(one), world_model) for one in config.earlier]
+    paths.append(load_controllers(path_file(config.controller), world_model, fingerprint))
     controls = world_model.controls
     game = config.game.with_controls(controls.actions, controls.frame_skip)
     opening = dataclasses.replace(config.dream, horizon=_OPENING, level_starts=1.0)
@@ -162,7 +163,7 @@ def _agreement(config: ProbeConfig, world_model: WorldModel, fingerprint: str) -
             return RealFitness(game, config.vae, config.mdnrnn, steps, pool)
 
         return agreement(
-            with_strangers(path, _STRANGERS, config.seed),
+            with_strangers(one_path(paths, _KNOWN), _STRANGERS, config.seed),
             DreamFitness(world_model, config.dream, death_cost=0.0),
             real(config.max_steps),
             DreamFitness(world_model, opening, death_cost=0.0),
