@@ -214,6 +214,9 @@ class LookaheadConfig:
     """For how many of these steps an action is held before the controller plays on; each of these is tried."""
     lookahead_doubt: float = 0.03
     """Dreamt chance of dying up to which the controller's choice is played and nothing else is tried."""
+    lookahead_progress: float | None = None
+    """Dreamt reward that this choice has to promise besides, or the others are tried too: who stands before a pipe is
+    safe there, and stays; 24 is a pixel a step. Default: none."""
     lookahead_death_cost: float = 200.0
     """What a death in them costs, in reward."""
 
@@ -223,6 +226,8 @@ class LookaheadConfig:
         holds = self.lookahead_holds
         _refuse_unless(holds != () and min(holds) >= 1, self, "lookahead_holds", "numbers of at least 1 step")
         _refuse_unless(0.0 <= self.lookahead_doubt <= 1.0, self, "lookahead_doubt", "a probability")
+        known = self.lookahead_progress is None or math.isfinite(self.lookahead_progress)
+        _refuse_unless(known, self, "lookahead_progress", "a number")
         _refuse_unless(0.0 <= self.lookahead_death_cost < math.inf, self, "lookahead_death_cost", "a number ≥ 0")
 
 

@@ -21,8 +21,8 @@ class LookaheadAgent(Agent):
     is tried first in some dreams, for one step or held for some, under the same luck as the others, and the controller
     dreams on from there. So what M knows and C, which is small and sees less, does not, is of use; nothing is learned
     from the game. Held, since a jump over a pit is one decision and many steps: a controller that would let go of the
-    button too early makes every first step of it look deadly. Where the controller's own choice is safe enough it is
-    played, and nothing else is tried.
+    button too early makes every first step of it look deadly. Where the controller's own choice is safe enough, and
+    gets on as far as is asked for, it is played, and nothing else is tried.
     """
 
     config: LookaheadConfig
@@ -38,22 +38,26 @@ class LookaheadAgent(Agent):
     def _choose(self, latents: Tensor, played: Tensor) -> Tensor:
         own = super()._choose(latents, played)
         seed = int(torch.randint(2**31, (1,), generator=self._dream_luck))
-        # A step after danger there mostly is some still. To find that out first would be a third of the work, since
+        # A step after trouble there mostly is some still. To find that out first would be a third of the work, since
         # dreams of one plan cost more than their share of those of all; the answer is the same.
-        if not self._wary:
-            death, _ = self._try(own, torch.ones_like(own), latents, played, seed)
-            if float(death) <= self.config.lookahead_doubt:
-                return own
+        if not self._wary and not self._in_trouble(*self._try(own, torch.ones_like(own), latents, played, seed)):
+            return own
         choices, holds = self.world_model.mdn_rnn.actions, torch.tensor(self.config.lookahead_holds)
         # The controller's own comes first, and is what is played where nothing is better.
         actions = torch.cat((own, torch.arange(choices, device=own.device).repeat(len(holds))))
         held = torch.cat((torch.ones(1, dtype=torch.int64), holds.repeat_interleave(choices))).to(own.device)
-        deaths, returns = self._try(actions, held, latents, played, seed)
-        self._wary = float(deaths[0]) > self.config.lookahead_doubt
-        return actions[returns.argmax()].unsqueeze(0) if self._wary else own
+        deaths, rewards = self._try(actions, held, latents, played, seed)
+        self._wary = self._in_trouble(deaths, rewards)
+        best = (rewards - self.config.lookahead_death_cost * deaths).argmax()
+        return actions[best].unsqueeze(0) if self._wary else own
+
+    def _in_trouble(self, deaths: Tensor, rewards: Tensor) -> bool:
+        """Whether the first plan may kill, or leads nowhere."""
+        asked = self.config.lookahead_progress
+        return float(deaths[0]) > self.config.lookahead_doubt or (asked is not None and float(rewards[0]) < asked)
 
     def _try(self, actions: Tensor, held: Tensor, latents: Tensor, played: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-        """Chance of death and return, less the cost of death, of A plans; both (A,).
+        """Chance of death and reward of A plans, both (A,).
 
         A plan is an action int64 (A,), for so many steps int64 (A,), and then what the controller chooses.
         """
@@ -76,4 +80,4 @@ class LookaheadAgent(Agent):
             gumbel = draw_gumbel((dreams, self.world_model.mdn_rnn.actions), luck).repeat(len(actions), 1)
             own = self.controller.act(features.flatten(0, 1).unsqueeze(0), gumbel)[0].view(-1, dreams)
             chosen = torch.where((step < held).unsqueeze(1), planned, own)
-        return death.mean(dim=1), (total - self.config.lookahead_death_cost * death).mean(dim=1)
+        return death.mean(dim=1), total.mean(dim=1)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,24 @@ def test_one_that_sees_no_danger_plays_what_its_controller_chooses() -> None:
     assert len(set(played[0])) == ACTIONS
 
 
+def test_one_that_gets_nowhere_tries_what_else_there_is() -> None:
+    """Its own choice is safe, and the worst of all in every dream."""
+    world = small_world()
+    config = LookaheadConfig(lookahead=8, lookahead_steps=6, lookahead_holds=(6,), lookahead_doubt=1.0)
+    agent = LookaheadAgent(world, who_prefers(world, 0), config)
+    latents, memory = world.recall(world.starts)
+    agent._memory = memory.of(torch.tensor([9]))
+    every = torch.arange(ACTIONS)
+    with torch.no_grad():
+        _, rewards = agent._try(every, torch.full_like(every, 6), latents[9:10], torch.tensor([0]), seed=1)
+    worst, best = int(rewards.argmin()), float(rewards.min())
+    for asked, played in ((None, {worst}), (best - 1e3, {worst}), (best + 1e3, set(range(ACTIONS)) - {worst})):
+        asking = dataclasses.replace(config, lookahead_progress=asked)
+        agent = LookaheadAgent(world, who_prefers(world, worst), asking)
+        agent.reset(seed=3)
+        assert {agent.act(FRAME) for _ in range(3)} <= played
+
+
 def test_the_same_seed_plays_the_same() -> None:
     world = undecided_world(20.0)
     controller = Controllers(torch.zeros(1, ACTIONS, world.features), torch.zeros(1, ACTIONS), bound=1.0)
@@ -130,7 +149,8 @@ def test_what_an_action_is_worth_is_what_dreams_that_begin_with_it_pay() -> None
         agent = LookaheadAgent(world, who_prefers(world, action), config)
         agent._memory = memory.of(torch.tensor([9]))
         actions = torch.arange(ACTIONS)
-        _, returns = agent._try(actions, torch.ones_like(actions), here, played, seed=4)
+        deaths, rewards = agent._try(actions, torch.ones_like(actions), here, played, seed=4)
+        returns = rewards - config.lookahead_death_cost * deaths
         dream = Dream(world, DreamConfig(horizon=6), 1, 16, weighed=True)
         dream.reset = lambda seed, dream=dream: dream.reset_at(seed, here, memory.of(torch.tensor([9])), played)  # type: ignore[method-assign, misc]
         expected = dream_returns(dream, agent.controller, seed=4, death_cost=30.0).mean()
