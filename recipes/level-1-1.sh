@@ -1,7 +1,7 @@
 #!/bin/sh
-# An agent for 1-1, as the one in mario_world_model/pretrained, from an empty folder: explore, learn to see, then rounds of M, C
+# An agent for 1-1, about as good as the one in mario_world_model/pretrained, from an empty folder: explore, learn to see, then rounds of M, C
 # and the agent's own episodes. Some two hours of two cores with `cores`, and forty minutes more for the hundred episodes of its
-# score; twenty minutes of a large GPU with `gpu`. docs/results.md has how far it has been run.
+# score; twenty minutes of a large GPU with `gpu`. docs/results.md has what came of it on two cores with AMX; slower ones get less far.
 set -eu
 preset=${1:-cores}
 out=${2:-recipe}
