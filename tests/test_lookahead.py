@@ -95,8 +95,8 @@ def test_one_that_gets_nowhere_tries_what_else_there_is() -> None:
     every = torch.arange(ACTIONS)
     with torch.no_grad():
         _, rewards = agent._try(every, torch.full_like(every, 6), latents[9:10], torch.tensor([0]), seed=1)
-    worst, best = int(rewards.argmin()), float(rewards.min())
-    for asked, played in ((None, {worst}), (best - 1e3, {worst}), (best + 1e3, set(range(ACTIONS)) - {worst})):
+    worst, least = int(rewards.argmin()), float(rewards.min())
+    for asked, played in ((None, {worst}), (least - 1e3, {worst}), (least + 1e3, set(range(ACTIONS)) - {worst})):
         asking = dataclasses.replace(config, lookahead_progress=asked)
         agent = LookaheadAgent(world, who_prefers(world, worst), asking)
         agent.reset(seed=3)

@@ -13,6 +13,7 @@ from scipy import stats
 from mario_world_model.errors import InputError
 from mario_world_model.models.controller import Controllers
 from mario_world_model.training.fitness import Fitness
+from mario_world_model.training.train_controller import thinned
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Agreement:
         return float(np.mean(np.subtract(self.opening_dreamt, self.opening_real)))
 
 
-def one_path(paths: Sequence[Controllers], most: int) -> Controllers:
-    """At most so many controllers of evolutions of one kind, one after the other, in their order and with both ends.
+def one_path(paths: Sequence[Controllers]) -> Controllers:
+    """The paths of evolutions that went on from each other as one, which has no more points than any.
 
     Raises InputError when those of one path have other units or bounds than the last's.
     """
@@ -45,8 +46,7 @@ def one_path(paths: Sequence[Controllers], most: int) -> Controllers:
                 f"earlier: expected controllers of {last.units} units, bounded by {last.bound:g}, as the last, "
                 f"found {path.units} units, bounded by {path.bound:g}"
             )
-    known = torch.cat([path.to_vectors() for path in paths])
-    chosen = known[np.linspace(0, len(known) - 1, min(len(known), most)).astype(int)]
+    chosen = torch.stack(thinned([point for path in paths for point in path.to_vectors()]))
     return Controllers.from_vectors(chosen, last.first.weight.shape[2], last.bias.shape[1], last.bound, last.units)
 
 

@@ -40,7 +40,7 @@ from mario_world_model.utils.workers import WorkerPool
 
 HORIZONS = (2, 4, 8, 12, 16)
 _FITTED_FRAMES = 40_000  # to which readers are fitted
-_KNOWN, _STRANGERS = 24, 8  # controllers that were evolved and that were not
+_STRANGERS = 8
 _OPENING = 48  # steps
 
 
@@ -163,7 +163,7 @@ def _agreement(config: ProbeConfig, world_model: WorldModel, fingerprint: str) -
             return RealFitness(game, config.vae, config.mdnrnn, steps, pool)
 
         return agreement(
-            with_strangers(one_path(paths, _KNOWN), _STRANGERS, config.seed),
+            with_strangers(one_path(paths), _STRANGERS, config.seed),
             DreamFitness(world_model, config.dream, death_cost=0.0),
             real(config.max_steps),
             DreamFitness(world_model, opening, death_cost=0.0),

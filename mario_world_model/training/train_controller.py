@@ -20,7 +20,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -52,12 +52,14 @@ from mario_world_model.utils.signals import stop_between_steps
 from mario_world_model.utils.workers import worker_count
 
 Seen = Literal["zh", "z", "landmarks"]
+Point = TypeVar("Point")
 
 _CMA_STREAM, _FITNESS_STREAM, _CHECK_STREAM, _FIRST_STREAM, _FITTEST_STREAM = 30, 31, 32, 33, 34
 # Above this the full covariance costs more than it finds within the generations there are.
 _LARGEST_FULL_COVARIANCE = 1000
 _CHECK_EVERY = 10  # generations between looks at the distribution's mean on unseen luck
-_PATH = 24  # points of an evolution's path that are kept
+PATH_POINTS = 24
+"""Of an evolution's path that are kept."""
 _FITTEST_DREAMS = 512
 _CHECK_DREAMS = 128  # enough for a mean return steady to a few percent
 
@@ -146,7 +148,11 @@ def _evolve(
                 bar.set_postfix(fitness=f"{returns.mean():.1f}", best=f"{best:.1f}")
             run.reached(generation, {"best": best, "seconds": budget.spent}, history.arrays(evolution))
     save_controllers(
-        path_file(config.output), search.controllers(_thin(path)), world_model, fingerprint, {"generations": generation}
+        path_file(config.output),
+        search.controllers(thinned(path)),
+        world_model,
+        fingerprint,
+        {"generations": generation},
     )
     figures = ControllerFigures(best, generation)
     run.finish(figures, _parallel(config), config.init)
@@ -179,9 +185,9 @@ def path_file(controller: Path) -> Path:
     return controller.with_name(f"{controller.stem}.path{controller.suffix}")
 
 
-def _thin(path: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
-    """At most `_PATH` of the points of a path, its ends among them."""
-    return [path[number] for number in np.linspace(0, len(path) - 1, min(len(path), _PATH)).astype(int)]
+def thinned(path: Sequence[Point]) -> list[Point]:
+    """At most `PATH_POINTS` of the points of a path, its ends among them."""
+    return [path[number] for number in np.linspace(0, len(path) - 1, min(len(path), PATH_POINTS)).astype(int)]
 
 
 class _SearchSpace:

@@ -12,6 +12,7 @@ from mario_world_model.errors import InputError
 from mario_world_model.evaluation.dream_against_reality import one_path
 from mario_world_model.models.controller import Controllers
 from mario_world_model.rollouts.episode_file import write_episode
+from mario_world_model.training import train_controller
 from mario_world_model.training.train_controller import path_file
 from mario_world_model.utils.checkpoint import load_checkpoint
 from tests.rollouts.episodes import made_up_episode
@@ -53,16 +54,17 @@ def test_every_probe_of_a_small_world(tmp_path: Path, capsys: pytest.CaptureFixt
     assert f"Spearman {found['agreement']['spearman']:.2f}" in said
 
 
-def test_the_path_of_several_rounds_is_one() -> None:
+def test_the_path_of_several_rounds_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     def evolution(first: float, count: int, bound: float = 1.0) -> Controllers:
         weight = torch.arange(first, first + count).view(-1, 1, 1).expand(-1, ACTIONS, 2)
         return Controllers(weight.clone(), torch.zeros(count, ACTIONS), bound)
 
     rounds = [evolution(0, 3), evolution(3, 5), evolution(8, 1)]
-    assert one_path(rounds, 24).weight[:, 0, 0].tolist() == list(range(9))
-    assert one_path(rounds, 4).weight[:, 0, 0].tolist() == [0, 2, 5, 8]
+    assert one_path(rounds).weight[:, 0, 0].tolist() == list(range(9))
+    monkeypatch.setattr(train_controller, "PATH_POINTS", 4)
+    assert one_path(rounds).weight[:, 0, 0].tolist() == [0, 2, 5, 8]
     with pytest.raises(InputError, match=r"earlier: expected controllers of 0 units, bounded by 1, .* bounded by 3"):
-        one_path([evolution(0, 2, bound=3.0), *rounds], 24)
+        one_path([evolution(0, 2, bound=3.0), *rounds])
 
 
 def test_a_path_is_not_taken_for_a_controller(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
