@@ -1,7 +1,8 @@
 #!/bin/sh
-# An agent for 1-1, about as good as the one in mario_world_model/pretrained, from an empty folder: explore, learn to see, then rounds of M, C
-# and the agent's own episodes. Some two hours of two cores with `cores`, and forty minutes more for the hundred episodes of its
-# score; twenty minutes of a large GPU with `gpu`. docs/results.md has what came of it on two cores with AMX; slower ones get less far.
+# An agent for 1-1 that cannot be told from the one in mario_world_model/pretrained by a hundred episodes, from an empty folder:
+# explore, learn to see, then rounds of M, C and the agent's own episodes. Some two hours of two cores with `cores`, and forty
+# minutes more for these episodes; twenty minutes of a large GPU with `gpu`. docs/results.md has what came of it on two cores with
+# AMX, without the fifth round's own episodes; slower cores get less far.
 set -eu
 preset=${1:-cores}
 out=${2:-recipe}
