@@ -212,6 +212,12 @@ class LookaheadConfig:
     """Steps of these dreams, in which the controller plays on."""
     lookahead_holds: tuple[int, ...] = (1, 4, 8)
     """For how many of these steps an action is held before the controller plays on; each of these is tried."""
+    lookahead_shortlist: int = 0
+    """Plans that are tried in all of these dreams: those that pay most in a first third, and the controller's own; 0:
+    every one."""
+    lookahead_sticky: float = 0.25
+    """Probability in these dreams that the action before is repeated: with more than the game has, what goes wrong once
+    in twenty times is seen in a few dreams, and an agent leaves itself time to try again."""
     lookahead_doubt: float = 0.03
     """Dreamt chance of dying up to which the controller's choice is played and nothing else is tried."""
     lookahead_progress: float | None = None
@@ -225,6 +231,8 @@ class LookaheadConfig:
         _refuse_unless(1 <= self.lookahead_steps <= 1000, self, "lookahead_steps", "1 to 1000 steps")
         holds = self.lookahead_holds
         _refuse_unless(holds != () and min(holds) >= 1, self, "lookahead_holds", "numbers of at least 1 step")
+        _refuse_unless(self.lookahead_shortlist >= 0, self, "lookahead_shortlist", "0 or more plans")
+        _refuse_unless(0.0 <= self.lookahead_sticky < 1.0, self, "lookahead_sticky", "a probability in [0, 1)")
         _refuse_unless(0.0 <= self.lookahead_doubt <= 1.0, self, "lookahead_doubt", "a probability")
         known = self.lookahead_progress is None or math.isfinite(self.lookahead_progress)
         _refuse_unless(known, self, "lookahead_progress", "a number")

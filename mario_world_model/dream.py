@@ -73,13 +73,13 @@ class Dream:
         return self._begin(*self.world_model.recall(chosen), chosen.actions[:, -1]), {}
 
     @torch.no_grad()
-    def reset_at(self, seed: int, latents: Tensor, memory: Memory, action: Tensor) -> tuple[Tensor, dict[str, Any]]:
-        """Begin all S dreams in one situation: latents (1, Z), the memory (1, H) and the action int64 (1,) played last.
+    def reset_at(self, seed: int, latents: Tensor, memory: Memory, actions: Tensor) -> tuple[Tensor, dict[str, Any]]:
+        """Begin where one is: latents (S, Z), the memory (S, H) and the actions int64 (S,) played last.
 
-        Features [z, h] (P, S, Z + H); what differs between the S is their luck.
+        Features [z, h] (P, S, Z + H). Where situations are alike, luck tells them apart.
         """
         self._luck.manual_seed(seed)
-        return self._begin(latents.repeat(self.starts, 1), memory.repeat(self.starts), action.repeat(self.starts)), {}
+        return self._begin(latents, memory, actions), {}
 
     def _begin(self, latents: Tensor, memory: Memory, actions: Tensor) -> Tensor:
         numbers = torch.arange(self.starts, device=self.world_model.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -35,38 +36,64 @@ class LookaheadAgent(Agent):
         self._dream_luck = torch.Generator().manual_seed(seed)
         self._wary = False
 
-    def _choose(self, latents: Tensor, played: Tensor) -> Tensor:
-        own = super()._choose(latents, played)
+    def _choose(self, latents: Tensor) -> Tensor:
+        own = super()._choose(latents)
         seed = int(torch.randint(2**31, (1,), generator=self._dream_luck))
         # A step after trouble there mostly is some still. To find that out first would be a third of the work, since
         # dreams of one plan cost more than their share of those of all; the answer is the same.
-        if not self._wary and not self._in_trouble(*self._try(own, torch.ones_like(own), latents, played, seed)):
-            return own
+        dreams = self.config.lookahead
+        if not self._wary:
+            alone = self._try(own, torch.ones_like(own), latents, seed, dreams)
+            if not self._in_trouble(*alone):
+                return own
         choices, holds = self.world_model.mdn_rnn.actions, torch.tensor(self.config.lookahead_holds)
         # The controller's own comes first, and is what is played where nothing is better.
         actions = torch.cat((own, torch.arange(choices, device=own.device).repeat(len(holds))))
         held = torch.cat((torch.ones(1, dtype=torch.int64), holds.repeat_interleave(choices))).to(own.device)
-        deaths, rewards = self._try(actions, held, latents, played, seed)
+        deaths, rewards = self._compare(actions, held, latents, seed)
         self._wary = self._in_trouble(deaths, rewards)
-        best = (rewards - self.config.lookahead_death_cost * deaths).argmax()
+        best = self._worth(deaths, rewards).argmax()
         return actions[best].unsqueeze(0) if self._wary else own
+
+    def _compare(self, actions: Tensor, held: Tensor, latents: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+        """`_try` in all dreams; with a shortlist, in a first third of them of plans that do not come onto it.
+
+        Successive halving (Karnin et al. 2013, "Almost Optimal Exploration in Multi-Armed Bandits"), once. Those then
+        stay in the answer as sure deaths that pay nothing. The first plan is always on the list.
+        """
+        dreams, listed = self.config.lookahead, self.config.lookahead_shortlist
+        few = math.ceil(dreams / 3)
+        if not listed or listed >= len(actions) or few == dreams:
+            return self._try(actions, held, latents, seed, dreams)
+        few_deaths, few_rewards = self._try(actions, held, latents, seed, few)
+        worth = self._worth(few_deaths, few_rewards)
+        worth[0] = math.inf
+        kept = worth.topk(listed).indices
+        more = int(torch.randint(2**31, (1,), generator=self._dream_luck))
+        many_deaths, many_rewards = self._try(actions[kept], held[kept], latents, more, dreams - few)
+        deaths, rewards = torch.ones_like(few_deaths), torch.zeros_like(few_rewards)
+        deaths[kept] = torch.lerp(many_deaths, few_deaths[kept], few / dreams)
+        rewards[kept] = torch.lerp(many_rewards, few_rewards[kept], few / dreams)
+        return deaths, rewards
+
+    def _worth(self, deaths: Tensor, rewards: Tensor) -> Tensor:
+        return rewards - self.config.lookahead_death_cost * deaths
 
     def _in_trouble(self, deaths: Tensor, rewards: Tensor) -> bool:
         """Whether the first plan may kill, or leads nowhere."""
         asked = self.config.lookahead_progress
         return float(deaths[0]) > self.config.lookahead_doubt or (asked is not None and float(rewards[0]) < asked)
 
-    def _try(self, actions: Tensor, held: Tensor, latents: Tensor, played: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-        """Chance of death and reward of A plans, both (A,).
+    def _try(self, actions: Tensor, held: Tensor, latents: Tensor, seed: int, dreams: int) -> tuple[Tensor, Tensor]:
+        """Chance of death and reward of A plans, each in so many dreams, both (A,).
 
         A plan is an action int64 (A,), for so many steps int64 (A,), and then what the controller chooses.
         """
-        dreams = self.config.lookahead
-        dream = Dream(
-            self.world_model, DreamConfig(horizon=self.config.lookahead_steps), len(actions), dreams, weighed=True
-        )
-        dream.reset_at(seed, latents, self._memory, played)
+        harder = DreamConfig(horizon=self.config.lookahead_steps, dream_sticky=self.config.lookahead_sticky)
+        dream = Dream(self.world_model, harder, len(actions), dreams, weighed=True)
         luck = torch.Generator(device=latents.device).manual_seed(seed)
+        cases = self._belief.draw(dreams, torch.Generator().manual_seed(seed))
+        dream.reset_at(seed, latents.expand(dreams, -1), self._belief.memory.of(cases), self._belief.actions[cases])
         planned = actions.unsqueeze(1).expand(-1, dreams)
         chosen = planned
         death = torch.zeros(planned.shape, device=latents.device)

@@ -80,13 +80,40 @@ def test_the_agent_remembers_what_was_played_not_what_it_chose() -> None:
         chosen = agent.act(frame)
         # The last digits, which two actions weighed at once leave otherwise, grow under such weights; another action
         # would be a difference of 1, since hidden states hold it.
-        torch.testing.assert_close(agent._memory.hidden, memory.hidden, rtol=0.0, atol=0.01)
+        torch.testing.assert_close(agent._belief.memory.hidden[:1], memory.hidden, rtol=0.0, atol=0.01)
         repeated += step % 3 == 0 and chosen != played
         played = played if step % 3 == 0 else chosen
         noise = draw_noise((1,), 3, 1, 64, torch.Generator().manual_seed(step))
         imagined, memory = world.imagine(latents, torch.tensor([played]), memory, noise, temperature=0.0)
         latents = imagined.latents
     assert repeated > 5
+
+
+@torch.inference_mode()
+def test_the_agent_keeps_in_mind_all_that_may_have_been_played() -> None:
+    """Where actions lead to the same, what is seen says nothing: what is left is how likely a repeat is."""
+    eyes = _Eyes()
+    world = dataclasses.replace(small_world(head_size=0), vae=eyes)
+    for name, parameter in world.mdn_rnn.named_parameters():
+        if not name.startswith("lstm"):
+            parameter.zero_()  # M expects the same whatever happened
+    agent = Agent(world, controllers(1))
+    agent.reset(seed=1)
+    frame, chosen, odds = np.zeros((64, 64, 3), np.uint8), 0, {0: 1.0}
+    for _ in range(30):
+        eyes.show(torch.randn(1, 64))
+        expected = {action: 0.25 * share for action, share in odds.items() if action != chosen}
+        expected[chosen] = 1.0 - sum(expected.values())
+        held, chosen = agent._belief, agent.act(frame)
+        if agent._belief is not held:  # the first frame follows no action
+            odds = {action: share for action, share in expected.items() if share >= 0.01}
+            odds = {action: share / sum(odds.values()) for action, share in odds.items()}
+        believed = dict(zip(agent._belief.actions.tolist(), agent._belief.weights.tolist(), strict=True))
+        assert believed == pytest.approx(odds, abs=1e-4)
+        # Hidden states hold the last action.
+        assert (agent._belief.memory.hidden[:, -ACTIONS:].argmax(dim=1) == agent._belief.actions).all()
+        assert agent._belief.weights[0] == agent._belief.weights.max()
+    assert len(odds) > 1
 
 
 def test_candidates_share_their_luck() -> None:

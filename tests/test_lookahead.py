@@ -15,9 +15,10 @@ from mario_world_model import cli
 from mario_world_model.config import DreamConfig, LookaheadConfig
 from mario_world_model.dream import Dream, dream_returns
 from mario_world_model.lookahead import LookaheadAgent
-from mario_world_model.models.agent import Agent
+from mario_world_model.models.agent import Agent, Belief
 from mario_world_model.models.controller import Controllers
 from mario_world_model.models.mdn_rnn import DEATH, FLAG
+from mario_world_model.models.memory import Memory
 from mario_world_model.models.world_model import WorldModel
 from tests.world import ACTIONS, small_world
 
@@ -54,6 +55,11 @@ def who_prefers(world: WorldModel, action: int) -> Controllers:
     return Controllers(torch.zeros(1, ACTIONS, world.features), bias, bound=8.0)
 
 
+def certain(memory: Memory, row: int, action: int = 0) -> Belief:
+    """No doubt about what was played."""
+    return Belief(torch.tensor([action]), memory.of(torch.tensor([row])), torch.ones(1))
+
+
 def test_it_does_not_do_what_kills_in_its_dream() -> None:
     world = deadly_world()
     config = LookaheadConfig(lookahead=8, lookahead_steps=1, lookahead_holds=(1,))
@@ -67,8 +73,8 @@ def test_an_action_is_held_before_the_controller_plays_on() -> None:
     world = deadly_world()
     agent = LookaheadAgent(world, who_prefers(world, DEADLY), LookaheadConfig(lookahead=8, lookahead_steps=4))
     latents, memory = world.recall(world.starts)
-    agent._memory = memory.of(torch.tensor([0]))
-    death, _ = agent._try(torch.tensor([0, 0, DEADLY]), torch.tensor([1, 4, 1]), latents[:1], torch.tensor([0]), seed=1)
+    agent._belief = certain(memory, 0)
+    death, _ = agent._try(torch.tensor([0, 0, DEADLY]), torch.tensor([1, 4, 1]), latents[:1], 1, 8)
     held_for_one, held_for_all, deadly = death.tolist()
     assert held_for_one > 0.9
     assert held_for_all < 1e-3
@@ -91,16 +97,83 @@ def test_one_that_gets_nowhere_tries_what_else_there_is() -> None:
     config = LookaheadConfig(lookahead=8, lookahead_steps=6, lookahead_holds=(6,), lookahead_doubt=1.0)
     agent = LookaheadAgent(world, who_prefers(world, 0), config)
     latents, memory = world.recall(world.starts)
-    agent._memory = memory.of(torch.tensor([9]))
+    agent._belief = certain(memory, 9)
     every = torch.arange(ACTIONS)
     with torch.no_grad():
-        _, rewards = agent._try(every, torch.full_like(every, 6), latents[9:10], torch.tensor([0]), seed=1)
+        _, rewards = agent._try(every, torch.full_like(every, 6), latents[9:10], 1, 8)
     worst, least = int(rewards.argmin()), float(rewards.min())
     for asked, played in ((None, {worst}), (least - 1e3, {worst}), (least + 1e3, set(range(ACTIONS)) - {worst})):
         asking = dataclasses.replace(config, lookahead_progress=asked)
         agent = LookaheadAgent(world, who_prefers(world, worst), asking)
         agent.reset(seed=3)
         assert {agent.act(FRAME) for _ in range(3)} <= played
+
+
+@torch.no_grad()
+def test_how_sticky_its_dreams_are_is_asked_for() -> None:
+    world = deadly_world()
+    latents, memory = world.recall(world.starts)
+    where = (latents[:1], 1, 400)
+    for sticky in (0.0, 0.25, 0.6):
+        config = LookaheadConfig(lookahead=400, lookahead_steps=1, lookahead_sticky=sticky)
+        agent = LookaheadAgent(world, who_prefers(world, 0), config)
+        agent._belief = certain(memory, 0)
+        deaths, _ = agent._try(torch.tensor([DEADLY]), torch.tensor([1]), *where)
+        assert float(deaths) == pytest.approx(1.0 - sticky, abs=0.1)
+
+
+@torch.no_grad()
+def test_it_dreams_of_all_that_may_have_been_played() -> None:
+    """Where the deadly action may be held, and a dream is sticky, all dreams of that case end."""
+    world = deadly_world()
+    latents, memory = world.recall(world.starts)
+    both = Belief(torch.tensor([0, DEADLY]), memory.of(torch.tensor([0, 0])), torch.tensor([0.75, 0.25]))
+    config = LookaheadConfig(lookahead=8, lookahead_steps=1, lookahead_sticky=0.999999)
+    agent = LookaheadAgent(world, who_prefers(world, 0), config)
+    agent._belief = both
+    deaths, _ = agent._try(torch.tensor([0]), torch.tensor([1]), latents[:1], 1, 8)
+    assert float(deaths) == pytest.approx(0.25)
+    drawn = [both.draw(6, torch.Generator().manual_seed(seed)).tolist().count(1) for seed in range(200)]
+    assert set(drawn) == {1, 2}
+    assert sum(drawn) / 200 == pytest.approx(1.5, abs=0.15)
+
+
+class Counting(LookaheadAgent):
+    """Keeps how many plans it tried in how many dreams."""
+
+    def _try(self, actions: Tensor, held: Tensor, *where: Any) -> tuple[Tensor, Tensor]:
+        self.tried = [*getattr(self, "tried", []), (len(actions), where[-1])]
+        return super()._try(actions, held, *where)
+
+
+def test_a_shortlist_spares_dreams_of_plans_that_look_bad() -> None:
+    world = deadly_world()
+    config = LookaheadConfig(lookahead=8, lookahead_steps=1, lookahead_holds=(1,), lookahead_shortlist=2)
+    agent = Counting(world, who_prefers(world, DEADLY), config)
+    assert DEADLY not in {agent.act(FRAME) for _ in range(4)}
+    assert agent.tried == [(1, 8), *[(1 + ACTIONS, 3), (2, 5)] * 4]
+
+
+@torch.no_grad()
+def test_a_shortlist_knows_of_its_plans_what_all_dreams_say() -> None:
+    world = undecided_world(4.0)
+    latents, memory = world.recall(world.starts)
+    where = (latents[:1],)
+    plans = torch.arange(ACTIONS), torch.ones(ACTIONS, dtype=torch.int64)
+    config = LookaheadConfig(lookahead=9, lookahead_steps=6, lookahead_shortlist=3)
+    agent = LookaheadAgent(world, who_prefers(world, 0), config)
+    agent._belief = certain(memory, 0)
+    deaths, rewards = agent._compare(*plans, *where, 5)
+    listed = torch.nonzero(deaths < 1.0).flatten()
+    agent.reset(seed=0)
+    agent._belief = certain(memory, 0)
+    few = agent._try(*plans, *where, 5, 3)
+    more = int(torch.randint(2**31, (1,), generator=agent._dream_luck))
+    many = agent._try(plans[0][listed], plans[1][listed], *where, more, 6)
+    assert len(listed) == 3
+    assert listed[0] == 0  # the first plan is its controller's own
+    for part, whole in enumerate((deaths, rewards)):
+        torch.testing.assert_close(whole[listed], few[part][listed] / 3 + many[part] * 2 / 3)
 
 
 def test_the_same_seed_plays_the_same() -> None:
@@ -147,12 +220,13 @@ def test_what_an_action_is_worth_is_what_dreams_that_begin_with_it_pay() -> None
     here, played = latents[9:10], world.starts.actions[9:10, -1]
     for action in range(ACTIONS):
         agent = LookaheadAgent(world, who_prefers(world, action), config)
-        agent._memory = memory.of(torch.tensor([9]))
+        agent._belief = certain(memory, 9, int(played))
         actions = torch.arange(ACTIONS)
-        deaths, rewards = agent._try(actions, torch.ones_like(actions), here, played, seed=4)
+        deaths, rewards = agent._try(actions, torch.ones_like(actions), here, 4, 16)
         returns = rewards - config.lookahead_death_cost * deaths
         dream = Dream(world, DreamConfig(horizon=6), 1, 16, weighed=True)
-        dream.reset = lambda seed, dream=dream: dream.reset_at(seed, here, memory.of(torch.tensor([9])), played)  # type: ignore[method-assign, misc]
+        sixteen = here.expand(16, -1), memory.of(torch.full((16,), 9)), played.expand(16)
+        dream.reset = lambda seed, dream=dream, at=sixteen: dream.reset_at(seed, *at)  # type: ignore[method-assign, misc]
         expected = dream_returns(dream, agent.controller, seed=4, death_cost=30.0).mean()
         torch.testing.assert_close(returns[action], expected, rtol=1e-4, atol=1e-3)
 
