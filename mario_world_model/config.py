@@ -208,23 +208,20 @@ class LookaheadConfig:
     lookahead: int = 0
     """Dreams in which a world model's agent tries each action before it plays one; 0: it plays what its controller
     chooses, as in the paper."""
-    lookahead_steps: int = 24
+    lookahead_steps: int = 20
     """Steps of these dreams, in which the controller plays on."""
     lookahead_holds: tuple[int, ...] = (1, 4, 8)
     """For how many of these steps an action is held before the controller plays on; each of these is tried."""
-    lookahead_shortlist: int = 0
+    lookahead_shortlist: int = 6
     """Plans that are tried in all of these dreams: those that pay most in a first third, and the controller's own; 0:
     every one."""
-    lookahead_sticky: float = 0.25
-    """Probability in these dreams that the action before is repeated: with more than the game has, what goes wrong once
-    in twenty times is seen in a few dreams, and an agent leaves itself time to try again."""
-    lookahead_doubt: float = 0.03
+    lookahead_doubt: float = 0.01
     """Dreamt chance of dying up to which the controller's choice is played and nothing else is tried."""
     lookahead_progress: float | None = None
     """Dreamt reward that this choice has to promise besides, or the others are tried too: who stands before a pipe is
-    safe there, and stays; 24 is a pixel a step. Default: none."""
-    lookahead_death_cost: float = 200.0
-    """What a death in them costs, in reward."""
+    safe there, and stays; as much as there are steps is a pixel a step. Default: none."""
+    lookahead_death_cost: float = 600.0
+    """What a death in them costs, in reward: enough to wait for a goomba rather than jump it at one chance in ten."""
 
     def __post_init__(self) -> None:
         _refuse_unless(0 <= self.lookahead <= 4096, self, "lookahead", "0 to 4096 dreams")
@@ -232,7 +229,6 @@ class LookaheadConfig:
         holds = self.lookahead_holds
         _refuse_unless(holds != () and min(holds) >= 1, self, "lookahead_holds", "numbers of at least 1 step")
         _refuse_unless(self.lookahead_shortlist >= 0, self, "lookahead_shortlist", "0 or more plans")
-        _refuse_unless(0.0 <= self.lookahead_sticky < 1.0, self, "lookahead_sticky", "a probability in [0, 1)")
         _refuse_unless(0.0 <= self.lookahead_doubt <= 1.0, self, "lookahead_doubt", "a probability")
         known = self.lookahead_progress is None or math.isfinite(self.lookahead_progress)
         _refuse_unless(known, self, "lookahead_progress", "a number")

@@ -40,7 +40,8 @@ class LookaheadAgent(Agent):
         own = super()._choose(latents)
         seed = int(torch.randint(2**31, (1,), generator=self._dream_luck))
         # A step after trouble there mostly is some still. To find that out first would be a third of the work, since
-        # dreams of one plan cost more than their share of those of all; the answer is the same.
+        # dreams of one plan cost more than their share of those of all; the answer is the same, or with a shortlist
+        # one of other dreams.
         dreams = self.config.lookahead
         if not self._wary:
             alone = self._try(own, torch.ones_like(own), latents, seed, dreams)
@@ -89,8 +90,8 @@ class LookaheadAgent(Agent):
 
         A plan is an action int64 (A,), for so many steps int64 (A,), and then what the controller chooses.
         """
-        harder = DreamConfig(horizon=self.config.lookahead_steps, dream_sticky=self.config.lookahead_sticky)
-        dream = Dream(self.world_model, harder, len(actions), dreams, weighed=True)
+        config = DreamConfig(horizon=self.config.lookahead_steps)
+        dream = Dream(self.world_model, config, len(actions), dreams, weighed=True)
         luck = torch.Generator(device=latents.device).manual_seed(seed)
         cases = self._belief.draw(dreams, torch.Generator().manual_seed(seed))
         dream.reset_at(seed, latents.expand(dreams, -1), self._belief.memory.of(cases), self._belief.actions[cases])

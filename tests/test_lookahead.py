@@ -110,29 +110,15 @@ def test_one_that_gets_nowhere_tries_what_else_there_is() -> None:
 
 
 @torch.no_grad()
-def test_how_sticky_its_dreams_are_is_asked_for() -> None:
-    world = deadly_world()
-    latents, memory = world.recall(world.starts)
-    where = (latents[:1], 1, 400)
-    for sticky in (0.0, 0.25, 0.6):
-        config = LookaheadConfig(lookahead=400, lookahead_steps=1, lookahead_sticky=sticky)
-        agent = LookaheadAgent(world, who_prefers(world, 0), config)
-        agent._belief = certain(memory, 0)
-        deaths, _ = agent._try(torch.tensor([DEADLY]), torch.tensor([1]), *where)
-        assert float(deaths) == pytest.approx(1.0 - sticky, abs=0.1)
-
-
-@torch.no_grad()
 def test_it_dreams_of_all_that_may_have_been_played() -> None:
-    """Where the deadly action may be held, and a dream is sticky, all dreams of that case end."""
+    """Where the deadly action may have been played last, a repeat of it kills."""
     world = deadly_world()
     latents, memory = world.recall(world.starts)
     both = Belief(torch.tensor([0, DEADLY]), memory.of(torch.tensor([0, 0])), torch.tensor([0.75, 0.25]))
-    config = LookaheadConfig(lookahead=8, lookahead_steps=1, lookahead_sticky=0.999999)
-    agent = LookaheadAgent(world, who_prefers(world, 0), config)
+    agent = LookaheadAgent(world, who_prefers(world, 0), LookaheadConfig(lookahead=400, lookahead_steps=1))
     agent._belief = both
-    deaths, _ = agent._try(torch.tensor([0]), torch.tensor([1]), latents[:1], 1, 8)
-    assert float(deaths) == pytest.approx(0.25)
+    deaths, _ = agent._try(torch.tensor([0]), torch.tensor([1]), latents[:1], 1, 400)
+    assert float(deaths) == pytest.approx(0.25 * 0.25, abs=0.04)
     drawn = [both.draw(6, torch.Generator().manual_seed(seed)).tolist().count(1) for seed in range(200)]
     assert set(drawn) == {1, 2}
     assert sum(drawn) / 200 == pytest.approx(1.5, abs=0.15)
@@ -204,7 +190,7 @@ class Unwary(LookaheadAgent):
 def test_who_does_not_ask_first_after_danger_plays_the_same() -> None:
     world = undecided_world(4.0)
     controller = Controllers(torch.zeros(1, ACTIONS, world.features), torch.zeros(1, ACTIONS), bound=1.0)
-    config = LookaheadConfig(lookahead=2, lookahead_steps=2, lookahead_doubt=0.75)
+    config = LookaheadConfig(lookahead=2, lookahead_steps=2, lookahead_doubt=0.75, lookahead_shortlist=0)
     wary, unwary = LookaheadAgent(world, controller, config), Unwary(world, controller, config)
     changing = np.random.default_rng(0).integers(0, 255, (30, 64, 64, 3), np.uint8)
     assert [wary.act(frame) for frame in changing] == [unwary.act(frame) for frame in changing]
