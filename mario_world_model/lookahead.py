@@ -42,9 +42,8 @@ class LookaheadAgent(Agent):
         # A step after trouble there mostly is some still. To find that out first would be a third of the work, since
         # dreams of one plan cost more than their share of those of all; the answer is the same, or with a shortlist
         # one of other dreams.
-        dreams = self.config.lookahead
         if not self._wary:
-            alone = self._try(own, torch.ones_like(own), latents, seed, dreams)
+            alone = self._try(own, torch.ones_like(own), latents, seed, self.config.lookahead)
             if not self._in_trouble(*alone):
                 return own
         choices, holds = self.world_model.mdn_rnn.actions, torch.tensor(self.config.lookahead_holds)

@@ -108,8 +108,6 @@ class Agent:
         alike = actions.unsqueeze(0) == actions.unsqueeze(1)
         together = (alike * weights).sum(dim=1)
         stands = (alike * weights).argmax(dim=1) == torch.arange(len(cases), device=other.device)
-        order = torch.argsort(
-            torch.where(stands & (together >= _NEGLIGIBLE), together, 0.0), descending=True, stable=True
-        )
-        kept = order[: max(1, int((stands & (together >= _NEGLIGIBLE)).sum()))]
+        kept = torch.nonzero(stands & (together >= _NEGLIGIBLE)).flatten()
+        kept = kept[together[kept].argsort(descending=True, stable=True)]
         return Belief(actions[kept], memory.of(kept), together[kept] / together[kept].sum())
