@@ -212,9 +212,9 @@ class LookaheadConfig:
     """Steps of these dreams, in which the controller plays on."""
     lookahead_holds: tuple[int, ...] = (1, 4, 8)
     """For how many of these steps an action is held before the controller plays on; each of these is tried."""
-    lookahead_shortlist: int = 6
-    """Plans that are tried in all of these dreams: those that pay most in a first third, and the controller's own; 0:
-    every one."""
+    lookahead_shortlist: int = 8
+    """Plans that are tried in all of these dreams: those that pay most in a first third, and the controller's own. The
+    third of them that then pay most is tried in twice as many more; 0: every plan in all, and no more."""
     lookahead_doubt: float = 0.01
     """Dreamt chance of dying up to which the controller's choice is played and nothing else is tried."""
     lookahead_progress: float | None = None

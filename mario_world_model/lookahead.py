@@ -50,31 +50,38 @@ class LookaheadAgent(Agent):
         # The controller's own comes first, and is what is played where nothing is better.
         actions = torch.cat((own, torch.arange(choices, device=own.device).repeat(len(holds))))
         held = torch.cat((torch.ones(1, dtype=torch.int64), holds.repeat_interleave(choices))).to(own.device)
-        deaths, rewards = self._compare(actions, held, latents, seed)
+        deaths, rewards, best = self._compare(actions, held, latents, seed)
         self._wary = self._in_trouble(deaths, rewards)
-        best = self._worth(deaths, rewards).argmax()
         return actions[best].unsqueeze(0) if self._wary else own
 
-    def _compare(self, actions: Tensor, held: Tensor, latents: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-        """`_try` in all dreams; with a shortlist, in a first third of them of plans that do not come onto it.
+    def _compare(self, actions: Tensor, held: Tensor, latents: Tensor, seed: int) -> tuple[Tensor, Tensor, int]:
+        """`_try`, in the more dreams the better a plan looks: chance of death and reward (A,), and the best plan.
 
-        Successive halving (Karnin et al. 2013, "Almost Optimal Exploration in Multi-Armed Bandits"), once. Those then
-        stay in the answer as sure deaths that pay nothing. The first plan is always on the list.
+        Successive halving (Karnin et al. 2013, "Almost Optimal Exploration in Multi-Armed Bandits"), but for thirds:
+        every plan has a third of the dreams, those on the shortlist the others too, and the best third of these twice
+        as many more. The first plan is always on the list. The best is one of those that have most, for with few
+        dreams it is luck that looks best.
         """
         dreams, listed = self.config.lookahead, self.config.lookahead_shortlist
         few = math.ceil(dreams / 3)
-        if not listed or listed >= len(actions) or few == dreams:
-            return self._try(actions, held, latents, seed, dreams)
-        few_deaths, few_rewards = self._try(actions, held, latents, seed, few)
-        worth = self._worth(few_deaths, few_rewards)
-        worth[0] = math.inf
-        kept = worth.topk(listed).indices
-        more = int(torch.randint(2**31, (1,), generator=self._dream_luck))
-        many_deaths, many_rewards = self._try(actions[kept], held[kept], latents, more, dreams - few)
-        deaths, rewards = torch.ones_like(few_deaths), torch.zeros_like(few_rewards)
-        deaths[kept] = torch.lerp(many_deaths, few_deaths[kept], few / dreams)
-        rewards[kept] = torch.lerp(many_rewards, few_rewards[kept], few / dreams)
-        return deaths, rewards
+        rounds = [(len(actions), dreams)]
+        if listed:
+            rounds = [(len(actions), few), (listed, dreams - few), (math.ceil(listed / 3), 2 * dreams)]
+        deaths = torch.zeros(len(actions), device=latents.device)
+        rewards, before = torch.zeros_like(deaths), 0
+        kept = torch.arange(len(actions), device=latents.device)
+        for number, (size, more) in enumerate(rounds):
+            worth = self._worth(deaths, rewards)[kept]
+            if number == 1:
+                worth[0] = math.inf
+            kept = kept[worth.topk(min(size, len(kept))).indices.sort().values]
+            if more:
+                new_deaths, new_rewards = self._try(actions[kept], held[kept], latents, seed + number, more)
+                share = more / (before + more)
+                deaths[kept] = deaths[kept].lerp(new_deaths, share)
+                rewards[kept] = rewards[kept].lerp(new_rewards, share)
+            before += more
+        return deaths, rewards, int(kept[self._worth(deaths, rewards)[kept].argmax()])
 
     def _worth(self, deaths: Tensor, rewards: Tensor) -> Tensor:
         return rewards - self.config.lookahead_death_cost * deaths

@@ -134,10 +134,10 @@ class Counting(LookaheadAgent):
 
 def test_a_shortlist_spares_dreams_of_plans_that_look_bad() -> None:
     world = deadly_world()
-    config = LookaheadConfig(lookahead=8, lookahead_steps=1, lookahead_holds=(1,), lookahead_shortlist=2)
+    config = LookaheadConfig(lookahead=8, lookahead_steps=1, lookahead_holds=(1,), lookahead_shortlist=4)
     agent = Counting(world, who_prefers(world, DEADLY), config)
     assert DEADLY not in {agent.act(FRAME) for _ in range(4)}
-    assert agent.tried == [(1, 8), *[(1 + ACTIONS, 3), (2, 5)] * 4]
+    assert agent.tried == [(1, 8), *[(1 + ACTIONS, 3), (4, 5), (2, 16)] * 4]
 
 
 @torch.no_grad()
@@ -149,17 +149,35 @@ def test_a_shortlist_knows_of_its_plans_what_all_dreams_say() -> None:
     config = LookaheadConfig(lookahead=9, lookahead_steps=6, lookahead_shortlist=3)
     agent = LookaheadAgent(world, who_prefers(world, 0), config)
     agent._belief = certain(memory, 0)
-    deaths, rewards = agent._compare(*plans, *where, 5)
-    listed = torch.nonzero(deaths < 1.0).flatten()
-    agent.reset(seed=0)
-    agent._belief = certain(memory, 0)
+    deaths, rewards, best = agent._compare(*plans, *where, 5)
     few = agent._try(*plans, *where, 5, 3)
-    more = int(torch.randint(2**31, (1,), generator=agent._dream_luck))
-    many = agent._try(plans[0][listed], plans[1][listed], *where, more, 6)
-    assert len(listed) == 3
-    assert listed[0] == 0  # the first plan is its controller's own
+    worth = agent._worth(*few)
+    listed = [0, *(1 + worth[1:].topk(2).indices.sort().values).tolist()]  # the first plan is its controller's own
+    more = agent._try(plans[0][listed], plans[1][listed], *where, 6, 6)
+    most = agent._try(plans[0][[best]], plans[1][[best]], *where, 7, 18)
+    assert best in listed
     for part, whole in enumerate((deaths, rewards)):
-        torch.testing.assert_close(whole[listed], few[part][listed] / 3 + many[part] * 2 / 3)
+        expected = few[part].clone()
+        expected[listed] = few[part][listed] / 3 + more[part] * 2 / 3
+        expected[best] = expected[best] / 3 + most[part][0] * 2 / 3
+        torch.testing.assert_close(whole, expected)
+
+
+def test_where_every_plan_that_was_tried_on_pays_nothing_one_of_them_is_played() -> None:
+    """What was tried least may look best by luck; it is not what is played."""
+
+    class Lucky(LookaheadAgent):
+        def _try(self, actions: Tensor, *where: Any) -> tuple[Tensor, Tensor]:
+            plans = len(actions)
+            rewards = torch.arange(float(plans)) if plans > 3 else torch.full((plans,), -1000.0)
+            return torch.ones(plans), rewards
+
+    world = deadly_world()
+    config = LookaheadConfig(lookahead=3, lookahead_shortlist=3, lookahead_holds=(1,))
+    agent = Lucky(world, who_prefers(world, 0), config)
+    own_and_all = torch.tensor([0, *range(ACTIONS)])
+    *_, best = agent._compare(own_and_all, torch.ones_like(own_and_all), torch.zeros(1, 1), 1)
+    assert best in {0, ACTIONS - 1, ACTIONS}
 
 
 def test_the_same_seed_plays_the_same() -> None:
