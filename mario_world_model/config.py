@@ -206,20 +206,20 @@ class LookaheadConfig:
     """How a world model's agent tries actions in its dream before it plays one of them."""
 
     lookahead: int = 0
-    """Dreams in which a world model's agent tries each action before it plays one; 0: it plays what its controller
-    chooses, as in the paper."""
+    """Dreams in which a world model's agent tries what it intends before it does it, and the best of what else it
+    could; 0: it plays what its controller chooses, as in the paper."""
     lookahead_steps: int = 20
     """Steps of these dreams, in which the controller plays on."""
     lookahead_holds: tuple[int, ...] = (1, 4, 8)
     """For how many of these steps an action is held before the controller plays on; each of these is tried."""
     lookahead_shortlist: int = 8
-    """Plans that are tried in all of these dreams: those that pay most in a first third, and the controller's own. The
-    third of them that then pay most is tried in twice as many more; 0: every plan in all, and no more."""
+    """Plans that are tried in a third of these dreams: those that pay most in a ninth of them, and what is intended.
+    The third of the list that then pays most is tried in all; 0: every plan in all."""
     lookahead_doubt: float = 0.01
-    """Dreamt chance of dying up to which the controller's choice is played and nothing else is tried."""
+    """Dreamt chance of dying up to which the agent does what it intends and tries nothing else."""
     lookahead_progress: float | None = None
-    """Dreamt reward that this choice has to promise besides, or the others are tried too: who stands before a pipe is
-    safe there, and stays; as much as there are steps is a pixel a step. Default: none."""
+    """Dreamt reward that this has to promise besides, or the agent tries what else it could: who stands before a pipe
+    is safe there, and stays; as much as there are steps is a pixel a step. None: as little as it likes."""
     lookahead_death_cost: float = 600.0
     """What a death in them costs, in reward: enough to wait for a goomba rather than jump it at one chance in ten."""
 
@@ -1034,7 +1034,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "generations": 10_000,
             "dream_parts": 2,
             "rounds": 5,
-            "lookahead": LookaheadConfig(lookahead=6),
+            "lookahead": LookaheadConfig(lookahead=12),
             "round_episodes": 30,
             "round_episodes_alone": 150,
             "round_max_steps": 250,

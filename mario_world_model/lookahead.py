@@ -22,51 +22,51 @@ class LookaheadAgent(Agent):
     is tried first in some dreams, for one step or held for some, under the same luck as the others, and the controller
     dreams on from there. So what M knows and C, which is small and sees less, does not, is of use; nothing is learned
     from the game. Held, since a jump over a pit is one decision and many steps: a controller that would let go of the
-    button too early makes every first step of it look deadly. Where the controller's own choice is safe enough, and
-    gets on as far as is asked for, it is played, and nothing else is tried.
+    button too early makes every first step of it look deadly.
+
+    What it intends is the rest of the plan that it chose, or where that is over what the controller chooses. Where
+    this is safe enough, and gets on as far as is asked for, it is played, and nothing else is tried.
     """
 
     config: LookaheadConfig
     _dream_luck: torch.Generator = field(init=False)
-    _wary: bool = field(init=False)
+    _following: tuple[Tensor, int] | None = field(init=False)  # an action int64 (1,), and for how many steps yet
 
     def reset(self, seed: int) -> None:
         super().reset(seed)
         # Its own, so that the controller's choices are those of an agent that does not look ahead.
         self._dream_luck = torch.Generator().manual_seed(seed)
-        self._wary = False
+        self._following = None
 
     def _choose(self, latents: Tensor) -> Tensor:
         own = super()._choose(latents)
         seed = int(torch.randint(2**31, (1,), generator=self._dream_luck))
-        # A step after trouble there mostly is some still. To find that out first would be a third of the work, since
-        # dreams of one plan cost more than their share of those of all; the answer is the same, or with a shortlist
-        # one of other dreams.
-        if not self._wary:
-            alone = self._try(own, torch.ones_like(own), latents, seed, self.config.lookahead)
-            if not self._in_trouble(*alone):
-                return own
-        choices, holds = self.world_model.mdn_rnn.actions, torch.tensor(self.config.lookahead_holds)
-        # The controller's own comes first, and is what is played where nothing is better.
-        actions = torch.cat((own, torch.arange(choices, device=own.device).repeat(len(holds))))
-        held = torch.cat((torch.ones(1, dtype=torch.int64), holds.repeat_interleave(choices))).to(own.device)
-        deaths, rewards, best = self._compare(actions, held, latents, seed)
-        self._wary = self._in_trouble(deaths, rewards)
-        return actions[best].unsqueeze(0) if self._wary else own
+        intended, steps = self._following or (own, 1)
+        alone = self._try(intended, torch.full_like(intended, steps), latents, seed, self.config.lookahead)
+        if self._in_trouble(*alone):
+            choices, holds = self.world_model.mdn_rnn.actions, torch.tensor(self.config.lookahead_holds)
+            # What is intended comes first, and is what is played where nothing is better.
+            actions = torch.cat((intended, own, torch.arange(choices, device=own.device).repeat(len(holds))))
+            held = torch.cat((torch.tensor([steps, 1]), holds.repeat_interleave(choices))).to(own.device)
+            deaths, rewards, best = self._compare(actions, held, latents, seed)
+            if self._in_trouble(deaths, rewards):
+                intended, steps = actions[best].unsqueeze(0), int(held[best])
+        self._following = (intended, steps - 1) if steps > 1 else None
+        return intended
 
     def _compare(self, actions: Tensor, held: Tensor, latents: Tensor, seed: int) -> tuple[Tensor, Tensor, int]:
         """`_try`, in the more dreams the better a plan looks: chance of death and reward (A,), and the best plan.
 
         Successive halving (Karnin et al. 2013, "Almost Optimal Exploration in Multi-Armed Bandits"), but for thirds:
-        every plan has a third of the dreams, those on the shortlist the others too, and the best third of these twice
-        as many more. The first plan is always on the list. The best is one of those that have most, for with few
-        dreams it is luck that looks best.
+        every plan has a ninth of the dreams, those on the shortlist a third, and the best third of these all. The
+        first plan is always on the list. The best is one of those that have all, for with few dreams it is luck that
+        looks best.
         """
         dreams, listed = self.config.lookahead, self.config.lookahead_shortlist
-        few = math.ceil(dreams / 3)
         rounds = [(len(actions), dreams)]
         if listed:
-            rounds = [(len(actions), few), (listed, dreams - few), (math.ceil(listed / 3), 2 * dreams)]
+            ninth, third = math.ceil(dreams / 9), math.ceil(dreams / 3)
+            rounds = [(len(actions), ninth), (listed, third - ninth), (math.ceil(listed / 3), dreams - third)]
         deaths = torch.zeros(len(actions), device=latents.device)
         rewards, before = torch.zeros_like(deaths), 0
         kept = torch.arange(len(actions), device=latents.device)
