@@ -217,7 +217,7 @@ class LookaheadConfig:
     The third of the list that then pays most is tried in all; 0: every plan in all."""
     lookahead_doubt: float = 0.01
     """Dreamt chance of dying up to which the agent does what it intends and tries nothing else."""
-    lookahead_progress: float | None = None
+    lookahead_progress: float | None = 24.0
     """Dreamt reward that this has to promise besides, or the agent tries what else it could: who stands before a pipe
     is safe there, and stays; as much as there are steps is a pixel a step. None: as little as it likes."""
     lookahead_death_cost: float = 600.0
