@@ -12,7 +12,7 @@ mario-world-model run --preset "$preset" --seed 0 --output "$out"
 mario-world-model ship --vae "$out/vae_mario.pt" --mdnrnn "$out/mdn_rnn_mario.pt" --controller "$out/controller_mario.pt" \
     --output "$out/shipped"
 mario-world-model evaluate --vae "$out/shipped/vae_mario.pt" --mdnrnn "$out/shipped/mdn_rnn_mario.pt" \
-    --controller "$out/shipped/controller_mario.pt" --lookahead 12 --episodes 100 --max-steps 600 --seed 9000000 \
+    --controller "$out/shipped/controller_mario.pt" --lookahead 36 --episodes 100 --max-steps 1000 --seed 9000000 \
     --output "$out/agent.json"
 mario-world-model evaluate --vae "$out/shipped/vae_mario.pt" --mdnrnn "$out/shipped/mdn_rnn_mario.pt" \
     --controller "$out/shipped/controller_mario.pt" --episodes 100 --max-steps 600 --seed 9000000 --output "$out/alone.json"
