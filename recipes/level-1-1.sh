@@ -1,6 +1,5 @@
 #!/bin/sh
-# An agent for 1-1 that could not be told from the one that came with the package by a hundred episodes, from an empty folder:
-# explore, learn to see, then rounds of M, C and the agent's own episodes. Some two hours of two cores with `cores`, and forty
+# An agent for 1-1 from an empty folder, the way of the one that comes with the package: explore, learn to see, then rounds of M, C and the agent's own episodes. Some two hours of two cores with `cores`, and forty
 # minutes more for these episodes; twenty minutes of a large GPU with `gpu`. docs/results.md has what came of it on two cores with
 # AMX, without the fifth round's own episodes; slower cores get less far.
 set -eu
