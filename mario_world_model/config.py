@@ -262,6 +262,9 @@ class CollectConfig:
     mdnrnn: Path | None = None
     """MDN-RNN of a controller given as --policy."""
     lookahead: OmitArgPrefixes[LookaheadConfig] = field(default_factory=LookaheadConfig)
+    stray: float = 0.0
+    """Chance that an agent that looks ahead, where it would try what else it could, does any of it untried: of plans
+    that a dream is wrong about only the game can tell."""
     elsewhere: float | None = None
     """Share of episodes that begin in places which earlier ones, of this data set, reached; default: 0.8 for explore,
     0 for others. The places are kept beside the data set, so that --append goes on from them with any policy."""
@@ -283,6 +286,8 @@ class CollectConfig:
         _refuse_unless(self.max_steps >= 1, self, "max_steps", "at least 1")
         share = self.elsewhere is None or 0.0 <= self.elsewhere <= 1.0
         _refuse_unless(share, self, "elsewhere", "a share from 0 to 1")
+        may_stray = 0.0 <= self.stray <= 1.0 and (self.stray == 0.0 or self.lookahead.lookahead > 0)
+        _refuse_unless(may_stray, self, "stray", "a probability, and 0 without --lookahead")
         _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
         _refuse_unless(self.seed in TRAINING_SEEDS, self, "seed", "a training seed, 0 to 999999")
 

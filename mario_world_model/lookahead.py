@@ -26,33 +26,50 @@ class LookaheadAgent(Agent):
 
     What it intends is the rest of the plan that it chose, or where that is over what the controller chooses. Where
     this is safe enough, and gets on as far as is asked for, it is played, and nothing else is tried.
+
+    To collect, it may go astray: where it would search, it plays with a chance of `stray` any plan to its end. All
+    that it would otherwise play are plans which M thinks well of, and nobody would tell M where it is wrong.
     """
 
     config: LookaheadConfig
+    stray: float = 0.0
     _dream_luck: torch.Generator = field(init=False)
     _following: tuple[Tensor, int] | None = field(init=False)  # an action int64 (1,), and for how many steps yet
+    _astray: bool = field(init=False)
 
     def reset(self, seed: int) -> None:
         super().reset(seed)
         # Its own, so that the controller's choices are those of an agent that does not look ahead.
         self._dream_luck = torch.Generator().manual_seed(seed)
         self._following = None
+        self._astray = False
 
     def _choose(self, latents: Tensor) -> Tensor:
         own = super()._choose(latents)
+        action, steps = self._following if self._following and self._astray else self._plan(own, latents)
+        self._following = (action, steps - 1) if steps > 1 else None
+        return action
+
+    def _plan(self, own: Tensor, latents: Tensor) -> tuple[Tensor, int]:
+        """The action int64 (1,) to play, and for how many steps, where the controller chooses its `own` (1,)."""
         seed = int(torch.randint(2**31, (1,), generator=self._dream_luck))
         intended, steps = self._following or (own, 1)
         alone = self._try(intended, torch.full_like(intended, steps), latents, seed, self.config.lookahead)
-        if self._in_trouble(*alone):
-            choices, holds = self.world_model.mdn_rnn.actions, torch.tensor(self.config.lookahead_holds)
-            # What is intended comes first, and is what is played where nothing is better.
-            actions = torch.cat((intended, own, torch.arange(choices, device=own.device).repeat(len(holds))))
-            held = torch.cat((torch.tensor([steps, 1]), holds.repeat_interleave(choices))).to(own.device)
+        self._astray = False
+        if not self._in_trouble(*alone):
+            return intended, steps
+        choices, holds = self.world_model.mdn_rnn.actions, torch.tensor(self.config.lookahead_holds)
+        # What is intended comes first, and is what is played where nothing is better.
+        actions = torch.cat((intended, own, torch.arange(choices, device=own.device).repeat(len(holds))))
+        held = torch.cat((torch.tensor([steps, 1]), holds.repeat_interleave(choices))).to(own.device)
+        if self.stray:
+            self._astray = float(torch.rand(1, generator=self._dream_luck)) < self.stray
+        if self._astray:
+            plan = int(torch.randint(len(actions), (1,), generator=self._dream_luck))
+        else:
             deaths, rewards, best = self._compare(actions, held, latents, seed)
-            if self._in_trouble(deaths, rewards):
-                intended, steps = actions[best].unsqueeze(0), int(held[best])
-        self._following = (intended, steps - 1) if steps > 1 else None
-        return intended
+            plan = best if self._in_trouble(deaths, rewards) else 0
+        return actions[plan].unsqueeze(0), int(held[plan])
 
     def _compare(self, actions: Tensor, held: Tensor, latents: Tensor, seed: int) -> tuple[Tensor, Tensor, int]:
         """`_try`, in the more dreams the better a plan looks: chance of death and reward (A,), and the best plan.

@@ -216,6 +216,38 @@ def test_it_goes_on_with_its_plan_while_that_is_safe() -> None:
     assert agent._following is None
 
 
+def test_astray_it_plays_any_plan_to_its_end() -> None:
+    world = deadly_world()
+    config = LookaheadConfig(1, lookahead_steps=1, lookahead_holds=(3,), lookahead_progress=None)
+    agent = Counting(world, who_prefers(world, DEADLY), config, stray=1.0)
+    played = []
+    while len(played) < 200:
+        agent.tried = []
+        action, steps = agent.act(FRAME), agent._following[1] if agent._following else 0
+        assert agent.tried == [(1, 1)]  # what it intends, and nothing else
+        assert steps in (0, 2)
+        assert [agent.act(FRAME) for _ in range(steps)] == [action] * steps
+        assert agent.tried == [(1, 1)]
+        played.append(action)
+    assert set(played) == set(range(ACTIONS))
+    assert played.count(DEADLY) > max(played.count(action) for action in range(ACTIONS) if action != DEADLY)
+    # Where what it intends is safe it does that.
+    careful = Counting(world, who_prefers(world, 0), config, stray=1.0)
+    assert {careful.act(FRAME) for _ in range(20)} == {0}
+
+
+def test_half_astray_it_searches_for_the_other_half() -> None:
+    world = deadly_world()
+    config = LookaheadConfig(16, lookahead_steps=1, lookahead_holds=(1,), lookahead_shortlist=0)
+    agent = Counting(world, who_prefers(world, DEADLY), config, stray=0.5)
+    agent.tried = []
+    played = [agent.act(FRAME) for _ in range(400)]
+    searched = agent.tried.count((2 + ACTIONS, 16)) / 400
+    assert searched == pytest.approx(0.5, abs=0.1)
+    # Of the others a plan in so many is the deadly one, and what is intended and what C chooses are, too.
+    assert played.count(DEADLY) / 400 == pytest.approx((1 - searched) * 3 / (2 + ACTIONS), abs=0.07)
+
+
 @torch.no_grad()
 def test_what_an_action_is_worth_is_what_dreams_that_begin_with_it_pay() -> None:
     """One whose every action is the one to be tried dreams the return that `dream_returns` has for it."""
@@ -249,3 +281,8 @@ def test_an_evaluation_says_that_its_agent_looked_ahead(tmp_path: Path, capsys: 
 def test_who_has_no_dream_cannot_look_ahead(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([*command.split(), "--lookahead", "4", "--output", f"{tmp_path}/d"]) == 2
     assert "--lookahead: expected 0, or the controller of a world model" in capsys.readouterr().err
+
+
+def test_who_does_not_look_ahead_cannot_go_astray(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["collect", "--policy", "right", "--stray", "0.3", "--output", f"{tmp_path}/d"]) == 2
+    assert "stray: expected a probability, and 0 without --lookahead, found 0.3" in capsys.readouterr().err

@@ -48,6 +48,8 @@ class PolicyChoice:
     """Whether a stable-baselines3 archive may run its code."""
     lookahead: LookaheadConfig = field(default_factory=LookaheadConfig)
     """How V, M and C look ahead."""
+    stray: float = 0.0
+    """Chance that they then do what they have not tried."""
 
     def __post_init__(self) -> None:
         if self.lookahead.lookahead and self.controller is None:
@@ -78,7 +80,7 @@ class PolicyChoice:
 
 
 def choose_policy(
-    text: str, vae: Path | None, mdnrnn: Path | None, trust: bool, lookahead: LookaheadConfig
+    text: str, vae: Path | None, mdnrnn: Path | None, trust: bool, lookahead: LookaheadConfig, stray: float = 0.0
 ) -> PolicyChoice:
     """The choice behind a --policy flag: a name, a PPO .pt or .zip, or a controller .pt with its V and M."""
     if text in REFERENCE:
@@ -95,7 +97,7 @@ def choose_policy(
         )
     if vae is None or mdnrnn is None:
         raise InputError(f"--policy {text}: expected --vae and --mdnrnn beside a controller, found them missing")
-    return PolicyChoice(vae=vae, mdnrnn=mdnrnn, controller=Path(text), lookahead=lookahead)
+    return PolicyChoice(vae=vae, mdnrnn=mdnrnn, controller=Path(text), lookahead=lookahead, stray=stray)
 
 
 def controls_of(choice: PolicyChoice, fallback: GameConfig) -> tuple[ActionSet, int]:
@@ -141,7 +143,7 @@ def build_policy(choice: PolicyChoice, actions: ActionSet) -> Policy:
         return load_ppo(choice.ppo, choice.trust)
     agent = _agent_of(choice)
     if choice.lookahead.lookahead:
-        agent = LookaheadAgent(agent.world_model, agent.controller, choice.lookahead)
+        agent = LookaheadAgent(agent.world_model, agent.controller, choice.lookahead, choice.stray)
     return WorldModelPolicy(agent)
 
 

@@ -121,7 +121,7 @@ def collect(config: CollectConfig) -> Location:
 
 
 def _collect(config: CollectConfig, gathering: Gathering, executor: Executor) -> None:
-    choice = choose_policy(config.policy, config.vae, config.mdnrnn, config.trust, config.lookahead)
+    choice = choose_policy(config.policy, config.vae, config.mdnrnn, config.trust, config.lookahead, config.stray)
     played_with = controls_of(choice, config.game)
     if played_with != (config.game.actions, config.game.frame_skip):
         raise InputError(
