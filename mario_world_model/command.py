@@ -72,6 +72,11 @@ def _first_line(fault: BaseException) -> str:
     return (str(fault).splitlines() or [type(fault).__name__])[0]
 
 
+def _keeps_what_is_done(config: object) -> bool:
+    """Whether a stage can be gone on with: by its setting, and if it has somewhere to keep what is done."""
+    return hasattr(config, "resume") and getattr(config, "output", None) is not None
+
+
 def run_command(
     config_class: type[Config],
     action: Callable[[Config], object],
@@ -79,16 +84,19 @@ def run_command(
     arguments: Sequence[str] | None = None,
 ) -> int:
     """Run a stage from its flags; the exit status is 0, 2 after bad input, 130 after Ctrl-C, 143 after SIGTERM."""
+    config: Config | None = None
     try:
         with stop_signals():
-            action(parse_flags(config_class, sys.argv[1:] if arguments is None else arguments, program))
+            config = parse_flags(config_class, sys.argv[1:] if arguments is None else arguments, program)
+            action(config)
     except InputError as mistake:
         # What a library said may be part of it, over several lines, and what a file said, which may steer a terminal.
         line = " ".join(str(mistake).split())
         print(f"{program}: {''.join(one if one.isprintable() else '�' for one in line)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
-        print(f"{program}: interrupted; the same command goes on from here", file=sys.stderr)
+        goes_on = "; the same command goes on from here" if _keeps_what_is_done(config) else ""
+        print(f"{program}: interrupted{goes_on}", file=sys.stderr)
         return stop.status if isinstance(stop, Stopped) else 130
     except (MemoryError, RuntimeError) as fault:
         # torch's, for the memory of a GPU, is a RuntimeError.

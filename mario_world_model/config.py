@@ -666,11 +666,14 @@ class EvaluateConfig:
     video: Path | None = None
     """Write the first episode to this MP4."""
     output: Path | None = None
-    """Write every episode's figures to this JSON file, for `mario-world-model report`."""
+    """Write every episode's figures to this JSON file, for `mario-world-model report`. Those of finished episodes are
+    safe at once, in <output>.partial, and the same command goes on from there, to more --episodes if asked."""
     workers: int = 0
     """Emulator processes; 0: one per core."""
     cluster: str | None = None
     """Run tasks on a Ray cluster instead: auto for the one that this machine is part of, or an address."""
+    resume: bool = True
+    """Go on with the interrupted evaluation of the same settings; --no-resume starts over."""
     seed: int = 1_000_000
     """Episode i depends on (seed, i) alone. 1,000,000 to 1,999,999 are test seeds, which nothing is trained on or
     chosen by."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,18 +63,18 @@ class _Task:
 def evaluate_policy(
     game: GameConfig,
     policy: PolicyChoice,
-    episodes: int,
+    indices: Iterable[int],
     seed: int,
     max_steps: int,
     executor: Executor,
     spread: bool = False,
 ) -> Iterator[EpisodeScore]:
-    """Yield the scores of episodes 0 … episodes − 1 under `seed`, as they finish.
+    """Yield the scores of these episodes under `seed`, as they finish.
 
     With `spread` they begin in the places of `evaluation.places`.
     """
     game = with_rom(game)
-    tasks = [_Task(game, policy, seed, index, max_steps, spread) for index in range(episodes)]
+    tasks = [_Task(game, policy, seed, index, max_steps, spread) for index in indices]
     for _, score in executor.run(_play_task, tasks):
         yield score
 

@@ -150,7 +150,7 @@ def read_record(path: Path, plain: dict[str, Any]) -> Record:
     try:
         if plain["schema"] != _SCHEMA:
             raise InputError(f"{path}: expected an evaluation of schema {_SCHEMA}, found {plain['schema']!r}")
-        episodes = [_episode(one) for one in plain["episodes"]]
+        episodes = [episode_from_plain(one) for one in plain["episodes"]]
         if not episodes:
             raise ValueError("no episodes")
         known = dict(plain["provenance"])
@@ -191,7 +191,8 @@ def _is_finite(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < _TOO_LARGE
 
 
-def _episode(plain: dict[str, Any]) -> EpisodeScore:
+def episode_from_plain(plain: dict[str, Any]) -> EpisodeScore:
+    """The episode of a line of a record; raises KeyError, TypeError or ValueError when it holds something else."""
     score = EpisodeScore(**{**plain, "end": tuple(plain["end"]), "visited": tuple(plain["visited"])})
     figures = (score.index, score.score, score.max_x, score.steps, score.frames, *score.end, *score.visited)
     if not all(map(_is_finite, figures)) or type(score.flag) is not bool or not isinstance(score.played, str):

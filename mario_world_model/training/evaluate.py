@@ -19,10 +19,11 @@ With --output the record of it is what `mario-world-model report` takes.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 from mario_world_model import pretrained
 from mario_world_model.command import run_command
@@ -34,11 +35,14 @@ from mario_world_model.evaluation.episodes import EpisodeScore, evaluate_policy
 from mario_world_model.evaluation.protocols import PROTOCOLS, under_protocol
 from mario_world_model.evaluation.record import Record, origin_of, write_record
 from mario_world_model.evaluation.summary import Summary, describe, summarise
+from mario_world_model.evaluation.unfinished import Unfinished
 from mario_world_model.evaluation.watch import record_episode, show_episode
 from mario_world_model.policies.choice import EXPLORE, PolicyChoice, choose_policy, controls_of
 from mario_world_model.policies.replay import furthest_episode
 from mario_world_model.rollouts.dataset import open_dataset
+from mario_world_model.training.resume import settings_of
 from mario_world_model.utils.executor import open_executor
+from mario_world_model.utils.lock import sole_writer
 from mario_world_model.utils.progress import progress
 from mario_world_model.utils.provenance import provenance
 
@@ -54,9 +58,7 @@ class Evaluation:
 
 def evaluate(config: EvaluateConfig) -> Evaluation:
     """Play the episodes of a configuration and write what it asks for."""
-    begun = time.monotonic()
     config = under_protocol(config)
-    spread = config.protocol is not None and PROTOCOLS[config.protocol].spread
     choice = choice_of(config)
     known = origin_of(choice, config.pretrained)
     origin = dataclasses.replace(
@@ -67,33 +69,60 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         training_steps=known.training_steps if config.training_steps is None else config.training_steps,
     )
     game = config.game.with_controls(*controls_of(choice, GameConfig()))
-    find_rom(parse_env_id(game.env).mode, game.rom)
-    scores = []
+    rom = rom_sha1(find_rom(parse_env_id(game.env).mode, game.rom))
+    with sole_writer(config.output) if config.output else contextlib.nullcontext():
+        played = Unfinished(config.output, _settings(config, choice, game, {**origin.files, "rom": rom}), config.resume)
+        _play(config, choice, game, played)
+        asked = [score for score in played.scores if score.index < config.episodes]
+        scores = sorted(asked, key=lambda score: score.index)
+        evaluation = Evaluation(summarise(scores), scores, _watch(config, choice, game))
+        if config.output is not None:
+            record = Record(
+                agent=origin,
+                protocol=config.protocol or "custom",
+                game=game,
+                seed=config.seed,
+                max_steps=config.max_steps,
+                summary=evaluation.summary,
+                episodes=scores,
+                seconds=round(played.seconds, 1),
+                provenance={**provenance(), "rom_sha1": rom},
+                config=to_plain(config),
+            )
+            write_record(config.output, record)
+        played.forget()
+    return evaluation
+
+
+def _settings(config: EvaluateConfig, choice: PolicyChoice, game: GameConfig, files: dict[str, str]) -> dict[str, Any]:
+    """All that an episode depends on beside its index, as plain values."""
+    return {
+        **settings_of(game),
+        **settings_of(config.lookahead),
+        **files,
+        "policy": choice.code or choice.reference,
+        "replay": None if choice.replay is None else list(choice.replay.steps),
+        "seed": config.seed,
+        "max_steps": config.max_steps,
+        "spread": _spread(config),
+    }
+
+
+def _spread(config: EvaluateConfig) -> bool:
+    """Whether episodes begin in places spread over the level."""
+    return config.protocol is not None and PROTOCOLS[config.protocol].spread
+
+
+def _play(config: EvaluateConfig, choice: PolicyChoice, game: GameConfig, played: Unfinished) -> None:
+    """Play those episodes that are not there yet."""
+    waiting = sorted(set(range(config.episodes)) - {score.index for score in played.scores})
     with (
         open_executor(config.cluster, config.workers) as executor,
-        progress(choice.name, config.episodes, "episode") as bar,
+        progress(choice.name, config.episodes, "episode", done=config.episodes - len(waiting)) as bar,
     ):
-        for score in evaluate_policy(game, choice, config.episodes, config.seed, config.max_steps, executor, spread):
-            scores.append(score)
+        for score in evaluate_policy(game, choice, waiting, config.seed, config.max_steps, executor, _spread(config)):
+            played.add(score)
             bar.update()
-    scores.sort(key=lambda score: score.index)
-    evaluation = Evaluation(summarise(scores), scores, _watch(config, choice, game))
-    if config.output is not None:
-        rom = find_rom(parse_env_id(game.env).mode, game.rom)
-        record = Record(
-            agent=origin,
-            protocol=config.protocol or "custom",
-            game=game,
-            seed=config.seed,
-            max_steps=config.max_steps,
-            summary=evaluation.summary,
-            episodes=scores,
-            seconds=round(time.monotonic() - begun, 1),
-            provenance={**provenance(), "rom_sha1": rom_sha1(rom)},
-            config=to_plain(config),
-        )
-        write_record(config.output, record)
-    return evaluation
 
 
 def choice_of(config: EvaluateConfig) -> PolicyChoice:

@@ -266,6 +266,7 @@ class _Run:
             game=self._play,
             workers=self.config.workers,
             cluster=self.config.cluster,
+            resume=self.config.resume,
             seed=self.config.seed + EVALUATION_SEEDS,
         )
         agent = dataclasses.replace(

@@ -63,7 +63,7 @@ class Checks:
             scores = evaluate_policy(
                 config.game,
                 PolicyChoice(ppo=kept),
-                config.check_episodes,
+                range(config.check_episodes),
                 VALIDATION_SEEDS.start,
                 config.check_max_steps,
                 pool,

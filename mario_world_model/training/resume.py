@@ -44,6 +44,7 @@ _AS_BEFORE = {
     "precision": "float32",
     "compile": False,
     "round_rate": 1.0,
+    "stray": 0.0,
     **{item.name: item.default for item in dataclasses.fields(LookaheadConfig)},
 }
 
