@@ -24,7 +24,7 @@ Provenance = dict[str, Any]
 
 # What files say nothing of that were written before there was a choice.
 _BEFORE_LANDMARKS = {"landmarks": False, "enemy_map": False}
-_BEFORE_CHANGES = {"reads_change": False}
+_BEFORE_CHANGES = {"reads_change": False, "ending_heads": 0}
 _LARGEST_SIZE = 1_000_000  # of a latent or a hidden state: beyond anything that was ever trained
 
 

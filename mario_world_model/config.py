@@ -191,9 +191,14 @@ class MDNRNNConfig:
     anchor: Literal["gate", "present", "none"] = "gate"
     """What the means start from: a learned share of every number of the present latent; all of it, so that
     changes are predicted; or nothing, as in the paper."""
+    ending_heads: int = 5
+    """Small networks that say how a step ends from the present latent, its change and the action alone; their mean
+    counts half, M's own word the other half. 0: none, as in the paper."""
 
     def __post_init__(self) -> None:
         _refuse_unless(1 <= self.hidden_size <= 8192, self, "hidden_size", "1 to 8192")
+        readable = self.ending_heads == 0 or (1 <= self.ending_heads <= 64 and self.reads_change)
+        _refuse_unless(readable, self, "ending_heads", "0 to 64, and 0 without --reads-change")
         _refuse_unless(0 <= self.head_size <= 8192, self, "head_size", "0 to 8192")
         _refuse_unless(1 <= self.mixtures <= 64, self, "mixtures", "1 to 64")
 
@@ -393,6 +398,9 @@ class TrainMDNRNNConfig:
     input_noise: float = 0.3
     """Largest deviation of the Gaussian noise that is added to the latents M reads, in units of the deviation of what
     a number changes by in a step."""
+    ending_epochs: int = 4
+    """Passes over the training steps in which each of the --ending-heads is fitted, before all else; more are learnt by
+    heart."""
     open_loop: int = 0
     """Most steps of a sequence that are run once more on M's own samples; 0: none."""
     open_loop_teaches: Literal["endings", "all"] = "endings"
@@ -1085,7 +1093,14 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "learning_rate": 1e-4,
             "colour_rarity": 0.0,
         },
-        MDNRNNConfig: {"head_size": 0, "reads_change": False, "mixtures": 5, "joint": False, "anchor": "none"},
+        MDNRNNConfig: {
+            "head_size": 0,
+            "reads_change": False,
+            "mixtures": 5,
+            "joint": False,
+            "anchor": "none",
+            "ending_heads": 0,
+        },
         TrainMDNRNNConfig: {
             "epochs": 20,
             "sequence_length": 100,
@@ -1115,7 +1130,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
         CollectConfig: {"episodes": 4, "max_steps": 40},
         VAEConfig: {"latent_size": 64, "widths": (4, 8, 16)},
         TrainVAEConfig: {"epochs": 1, "batch_size": 32},
-        MDNRNNConfig: {"hidden_size": 16, "head_size": 16, "mixtures": 2},
+        MDNRNNConfig: {"hidden_size": 16, "head_size": 16, "mixtures": 2, "ending_heads": 1},
         TrainMDNRNNConfig: {"epochs": 2, "sequence_length": 16, "batch_size": 4, "starts": 16},
         DreamConfig: {"horizon": 8},
         TrainControllerConfig: {"iterations": 2, "population_size": 4, "starts_per_candidate": 2},

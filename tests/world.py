@@ -25,6 +25,7 @@ def small_world(
     anchor: Literal["gate", "present", "none"] = "gate",
     head_size: int = 20,
     warmup: int = 4,
+    ending_heads: int = 0,
 ) -> WorldModel:
     """A world model with 32 start states, the first eight of them at the beginning of an episode."""
     torch.manual_seed(1)
@@ -32,7 +33,14 @@ def small_world(
     return WorldModel(
         vae=VAE(VAEConfig(latent_size=latent_size, architecture="grid", widths=(4, 8, 8))).eval(),
         mdn_rnn=MDNRNN(
-            MDNRNNConfig(hidden_size=hidden_size, mixtures=3, joint=joint, anchor=anchor, head_size=head_size),
+            MDNRNNConfig(
+                hidden_size=hidden_size,
+                mixtures=3,
+                joint=joint,
+                anchor=anchor,
+                head_size=head_size,
+                ending_heads=ending_heads,
+            ),
             latent_size,
             ACTIONS,
         ).eval(),

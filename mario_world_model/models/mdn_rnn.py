@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mario_world_model.config import MDNRNNConfig
+from mario_world_model.models.ending_heads import EndingHeads, mean_odds
 from mario_world_model.models.memory import Memory
 from mario_world_model.models.mixture import Mixture, MixtureNoise, choose_component, sample_gaussian
 from mario_world_model.models.precision import full_precision
@@ -81,6 +83,17 @@ class MDNRNN(nn.Module):
         self.mixture_head = nn.Linear(width, config.mixtures * self._rows)
         self.gate_head = nn.Linear(width, latent_size) if config.anchor == "gate" else None
         self.step_head = nn.Linear(width, 1 + ENDINGS)
+        self.ending_heads: EndingHeads | None = None
+        if config.ending_heads:
+            self.ending_heads = EndingHeads(latent_size + changes + actions, config.ending_heads, ENDINGS)
+
+    def with_ending_heads(self, count: int) -> MDNRNN:
+        """The same network with so many ending heads, yet to be fitted."""
+        config = dataclasses.replace(self.config, ending_heads=count)
+        other = MDNRNN(config, self.latent_size, self.actions).to(self.step_head.weight.device)
+        kept = {name: tensor for name, tensor in self.state_dict().items() if not name.startswith("ending_heads.")}
+        other.load_state_dict(kept, strict=False)
+        return other.train(self.training)
 
     def initial_memory(self, batch: int) -> Memory:
         """The empty memory with which an episode begins.
@@ -97,19 +110,26 @@ class MDNRNN(nn.Module):
 
         Returns the hidden states (B, T, H) and the memory after the last step.
         """
-        one_hot = functional.one_hot(actions, self.actions).to(latents.dtype)
         bounded = latents.clamp(-_LATENT_BOUND, _LATENT_BOUND)
         units = self.config.hidden_size
         cell, before = memory.cell.tensor_split([units], dim=1)
-        change = [_CHANGE_SCALE * _changes(bounded, before)] if self.config.reads_change else []
+        recent = self.recent(bounded, actions, memory)
         # An LSTM adds up small changes over many steps, and cuDNN's has no bfloat16 under autocast but float16.
         with full_precision(bounded):
-            hidden, cell = self._recur(torch.cat([bounded, *change, one_hot], dim=-1), memory.hidden[:, :units], cell)
-        if not change:
+            hidden, cell = self._recur(torch.cat([bounded, recent], dim=-1), memory.hidden[:, :units], cell)
+        if not self.config.reads_change:
             return hidden, Memory(hidden[:, -1], cell)
-        hidden = torch.cat([hidden, *change, one_hot], dim=-1)
+        hidden = torch.cat([hidden, recent], dim=-1)
         kept = torch.cat([cell, bounded[:, -1], torch.ones_like(before[:, -1:])], dim=1)
         return hidden, Memory(hidden[:, -1], kept)
+
+    def recent(self, latents: Tensor, actions: Tensor, memory: Memory) -> Tensor:
+        """What M reads beside latents (B, T, Z), (B, T, R): how they changed, if it reads that, and the actions."""
+        one_hot = functional.one_hot(actions, self.actions).to(latents.dtype)
+        if not self.config.reads_change:
+            return one_hot
+        before = memory.cell[:, self.config.hidden_size :]
+        return torch.cat([_CHANGE_SCALE * _changes(latents, before), one_hot], dim=-1)
 
     def predict(self, hidden: Tensor, latents: Tensor) -> Prediction:
         """Predictions from hidden states (..., H) for the steps taken in latents (..., Z).
@@ -117,13 +137,13 @@ class MDNRNN(nn.Module):
         `latents` anchor the means (config.anchor): it is in `_gaussian`, and nowhere
         else, that a change becomes a latent.
         """
-        hidden = self._read(hidden, latents)
+        seen, hidden = hidden, self._read(hidden, latents)
         raw = _outputs(self.mixture_head, hidden).unflatten(-1, (self.config.mixtures, self._rows))
         logits, gaussians = raw.split([self.choices, 2 * self.latent_size], dim=-1)
         anchor = self._anchor(hidden, latents)
         mean, log_sigma = self._gaussian(gaussians, None if anchor is None else anchor.unsqueeze(-2))
         mixture = Mixture(functional.log_softmax(logits, dim=-2), mean, log_sigma)
-        return Prediction(mixture, *self._reward_and_ending(hidden))
+        return Prediction(mixture, *self._reward_and_ending(hidden, seen, latents))
 
     def imagine(self, hidden: Tensor, latents: Tensor, noise: MixtureNoise, temperature: float) -> Imagined:
         """Sample the step after hidden states (B, H) in latents (B, Z).
@@ -135,7 +155,7 @@ class MDNRNN(nn.Module):
             prediction = self.predict(hidden, latents)
             sample = prediction.latent.sample(noise, temperature)
             return Imagined(sample, prediction.reward, prediction.ending_logits)
-        hidden = self._read(hidden, latents)
+        seen, hidden = hidden, self._read(hidden, latents)
         weight = self.mixture_head.weight.view(self.config.mixtures, self._rows, -1)
         bias = self.mixture_head.bias.view(self.config.mixtures, self._rows)
         log_pi = functional.log_softmax(hidden @ weight[:, 0].T + bias[:, 0], dim=-1)
@@ -145,7 +165,7 @@ class MDNRNN(nn.Module):
             rows = (component == number).nonzero().squeeze(-1)
             raw[rows] = torch.addmm(bias[number, 1:], hidden[rows], weight[number, 1:].T)
         sample = sample_gaussian(*self._gaussian(raw, self._anchor(hidden, latents)), noise, temperature)
-        return Imagined(sample, *self._reward_and_ending(hidden))
+        return Imagined(sample, *self._reward_and_ending(hidden, seen, latents))
 
     def _recur(self, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """The LSTM over inputs (B, T, I) from its state (B, U), (B, U): hidden states (B, T, U) and cells after.
@@ -192,9 +212,18 @@ class MDNRNN(nn.Module):
         low, high = _LOG_SIGMA_BOUNDS
         return mean, low + (high - low) * torch.sigmoid(raw_sigma)
 
-    def _reward_and_ending(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        step = _outputs(self.step_head, hidden)
-        return step[..., 0] * REWARD_UNIT, step[..., 1:]
+    def _reward_and_ending(self, read: Tensor, hidden: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Reward (...) and log odds (..., 2), from what the output layers read, and from what they read that in."""
+        step = _outputs(self.step_head, read)
+        odds = step[..., 1:]
+        if self.ending_heads is not None:
+            inputs = self.ending_inputs(latents, hidden[..., self.config.hidden_size :])
+            odds = mean_odds(torch.stack([odds, self.ending_heads(inputs).to(odds.dtype)]))
+        return step[..., 0] * REWARD_UNIT, odds
+
+    def ending_inputs(self, latents: Tensor, recent: Tensor) -> Tensor:
+        """What the ending heads see of latents (..., Z) and what is `recent` (..., R)."""
+        return torch.cat([latents.clamp(-_LATENT_BOUND, _LATENT_BOUND), recent], dim=-1)
 
 
 def _outputs(head: nn.Linear, hidden: Tensor) -> Tensor:

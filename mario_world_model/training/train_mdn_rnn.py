@@ -44,6 +44,7 @@ from mario_world_model.training.adam import adam
 from mario_world_model.training.arithmetic import check_arithmetic, compiling, reduced
 from mario_world_model.training.budget import Budget
 from mario_world_model.training.finite import require_finite
+from mario_world_model.training.fit_endings import fit_endings
 from mario_world_model.training.mdn_rnn_loss import MDNRNNLoss, mdn_rnn_loss
 from mario_world_model.training.ranks import Ranks, first_of_all, join_ranks
 from mario_world_model.training.resume import Run
@@ -54,6 +55,7 @@ from mario_world_model.utils.seeding import stream, stream_seed, torch_stream
 from mario_world_model.utils.signals import stop_between_steps
 
 _WEIGHTS_STREAM, _BATCH_STREAM, _STARTS_STREAM, _HELD_OUT_STREAM, _LUCK_STREAM = 20, 21, 22, 23, 24
+_ENDINGS_STREAM = 25
 _LOG_EVERY = 20
 _HELD_OUT_FIGURES = dict.fromkeys(("held_out__loss", "held_out__death_recall", "held_out__false_alarms_per_1000"), 0.0)
 _COUNTERS = {
@@ -126,6 +128,8 @@ def _train(
     luck = torch_stream(config.seed, device, _LUCK_STREAM)
     importance = _importance(saved_vae.vae, config.landmark_weight, device)
     at = run.restore(_COUNTERS, network=network, adam=optimiser, luck=luck)
+    if not at:
+        fit_endings(network, seen, config.ending_epochs, config.input_noise, stream_seed(config.seed, _ENDINGS_STREAM))
     update, first_epoch, number, check = (at.get(name, 0) for name in ("update", "epoch", "batch", "check"))
     updates = config.epochs * math.ceil(windows / config.batch_size)
     budget = Budget(updates, config.max_minutes, at.get("seconds", 0.0), ranks)
@@ -224,7 +228,9 @@ def _initial_network(config: TrainMDNRNNConfig, saved_vae: SavedVAE) -> MDNRNN:
     if config.init is None:
         actions = len(ACTION_SETS[saved_vae.controls.actions])
         return MDNRNN(config.model, saved_vae.vae.config.latent_size, actions)
-    return load_mdn_rnn(config.init, saved_vae).train()
+    network = load_mdn_rnn(config.init, saved_vae).train()
+    heads = config.model.ending_heads
+    return network.with_ending_heads(heads) if heads and not network.config.ending_heads else network
 
 
 def _importance(vae: VAE, weight: float, device: torch.device) -> Tensor | None:

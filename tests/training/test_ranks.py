@@ -18,7 +18,7 @@ from mario_world_model.training.ranks import ALONE, Ranks
 
 
 def gradient(network: torch.nn.Module, loss: Tensor) -> Tensor:
-    gradients = torch.autograd.grad(loss, list(network.parameters()))
+    gradients = torch.autograd.grad(loss, [weight for weight in network.parameters() if weight.requires_grad])
     return torch.cat([one.flatten() for one in gradients])
 
 
