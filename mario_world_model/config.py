@@ -442,6 +442,7 @@ class TrainMDNRNNConfig:
             _refuse_unless(getattr(self, name) > 0, self, name, "a number > 0")
         for name in ("reward_weight", "ending_weight", "open_loop_weight", "input_noise"):
             _refuse_unless(getattr(self, name) >= 0, self, name, "a number ≥ 0")
+        _refuse_unless(self.ending_epochs >= 1, self, "ending_epochs", "at least 1")
         _refuse_unless(self.warmup >= 1, self, "warmup", "at least 1 step")
         _refuse_unless(self.starts >= 1, self, "starts", "at least 1")
         _refuse_unless(self.newest >= 0, self, "newest", "0 or more")

@@ -98,9 +98,11 @@ def test_the_same_seed_fits_the_same_and_members_differ() -> None:
     for seed in (3, 3, 4):
         network = small_world(ending_heads=2).mdn_rnn
         fit_endings(network, deadly_episodes(50, 1), epochs=1, noise=0.1, seed=seed)
-        fitted.append(network.state_dict()["ending_heads.members.0.0.weight"])
-    assert torch.equal(fitted[0], fitted[1])
-    assert not torch.equal(fitted[0], fitted[2])
+        weights = network.state_dict()
+        fitted.append([weights[f"ending_heads.members.{member}.0.weight"] for member in range(2)])
+    assert torch.equal(fitted[0][0], fitted[1][0])
+    assert not torch.equal(fitted[0][0], fitted[2][0])
+    assert not torch.equal(fitted[0][0], fitted[0][1])
 
 
 def test_training_leaves_them_alone() -> None:
