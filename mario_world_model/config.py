@@ -217,6 +217,9 @@ class LookaheadConfig:
     """Steps of these dreams, in which the controller plays on."""
     lookahead_holds: tuple[int, ...] = (1, 4, 8)
     """For how many of these steps an action is held before the controller plays on; each of these is tried."""
+    lookahead_second: int = 6
+    """Plans that are tried with every other action after them too, held as long: those that pay most in the first
+    dreams; 0: none, a plan is one action."""
     lookahead_shortlist: int = 8
     """Plans that are tried in a third of these dreams: those that pay most in a ninth of them, and what is intended.
     The third of the list that then pays most is tried in all; 0: every plan in all."""
@@ -233,6 +236,7 @@ class LookaheadConfig:
         _refuse_unless(1 <= self.lookahead_steps <= 1000, self, "lookahead_steps", "1 to 1000 steps")
         holds = self.lookahead_holds
         _refuse_unless(holds != () and min(holds) >= 1, self, "lookahead_holds", "numbers of at least 1 step")
+        _refuse_unless(self.lookahead_second >= 0, self, "lookahead_second", "0 or more plans")
         _refuse_unless(self.lookahead_shortlist >= 0, self, "lookahead_shortlist", "0 or more plans")
         _refuse_unless(0.0 <= self.lookahead_doubt <= 1.0, self, "lookahead_doubt", "a probability")
         known = self.lookahead_progress is None or math.isfinite(self.lookahead_progress)
@@ -1051,7 +1055,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "generations": 10_000,
             "dream_parts": 2,
             "rounds": 5,
-            "lookahead": LookaheadConfig(lookahead=12),
+            "lookahead": LookaheadConfig(lookahead=12, lookahead_second=0),
             "round_episodes": 30,
             "round_episodes_alone": 150,
             "round_max_steps": 250,

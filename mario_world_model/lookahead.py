@@ -12,6 +12,7 @@ from mario_world_model.config import DreamConfig, LookaheadConfig
 from mario_world_model.dream import Dream
 from mario_world_model.models.agent import Agent
 from mario_world_model.models.mixture import draw_gumbel
+from mario_world_model.plans import Plans
 
 
 @dataclass
@@ -22,7 +23,8 @@ class LookaheadAgent(Agent):
     is tried first in some dreams, for one step or held for some, under the same luck as the others, and the controller
     dreams on from there. So what M knows and C, which is small and sees less, does not, is of use; nothing is learned
     from the game. Held, since a jump over a pit is one decision and many steps: a controller that would let go of the
-    button too early makes every first step of it look deadly.
+    button too early makes every first step of it look deadly. The best of these are tried with another action after
+    them, since who waits for a goomba has to jump it then, and the controller may not.
 
     What it intends is the rest of the plan that it chose, or where that is over what the controller chooses. Where
     this is safe enough, and gets on as far as is asked for, it is played, and nothing else is tried.
@@ -34,7 +36,7 @@ class LookaheadAgent(Agent):
     config: LookaheadConfig
     stray: float = 0.0
     _dream_luck: torch.Generator = field(init=False)
-    _following: tuple[Tensor, int] | None = field(init=False)  # an action int64 (1,), and for how many steps yet
+    _following: Plans | None = field(init=False)  # what is left of the one plan that it chose
     _astray: bool = field(init=False)
 
     def reset(self, seed: int) -> None:
@@ -46,59 +48,75 @@ class LookaheadAgent(Agent):
 
     def _choose(self, latents: Tensor) -> Tensor:
         own = super()._choose(latents)
-        action, steps = self._following if self._following and self._astray else self._plan(own, latents)
-        self._following = (action, steps - 1) if steps > 1 else None
-        return action
+        plan = self._following if self._following and self._astray else self._plan(own, latents)
+        self._following = plan.rest()
+        return plan.actions[:, 0]
 
-    def _plan(self, own: Tensor, latents: Tensor) -> tuple[Tensor, int]:
-        """The action int64 (1,) to play, and for how many steps, where the controller chooses its `own` (1,)."""
+    def _plan(self, own: Tensor, latents: Tensor) -> Plans:
+        """The one plan to follow, where the controller chooses its `own` action (1,)."""
         seed = int(torch.randint(2**31, (1,), generator=self._dream_luck))
-        intended, steps = self._following or (own, 1)
-        alone = self._try(intended, torch.full_like(intended, steps), latents, seed, self.config.lookahead)
+        own_choice = Plans.held(own, 1)
+        intended = self._following or own_choice
+        alone = self._try(intended, latents, seed, self.config.lookahead)
         self._astray = False
         if not self._in_trouble(*alone):
-            return intended, steps
-        choices, holds = self.world_model.mdn_rnn.actions, torch.tensor(self.config.lookahead_holds)
+            return intended
+        every = torch.arange(self.world_model.mdn_rnn.actions, device=own.device)
+        held = [Plans.held(every, steps) for steps in self.config.lookahead_holds]
         # What is intended comes first, and is what is played where nothing is better.
-        actions = torch.cat((intended, own, torch.arange(choices, device=own.device).repeat(len(holds))))
-        held = torch.cat((torch.tensor([steps, 1]), holds.repeat_interleave(choices))).to(own.device)
+        plans = Plans.all_of([intended, own_choice, *held])
         if self.stray:
             self._astray = float(torch.rand(1, generator=self._dream_luck)) < self.stray
         if self._astray:
-            plan = int(torch.randint(len(actions), (1,), generator=self._dream_luck))
-        else:
-            deaths, rewards, best = self._compare(actions, held, latents, seed)
-            plan = best if self._in_trouble(deaths, rewards) else 0
-        return actions[plan].unsqueeze(0), int(held[plan])
+            return plans[int(torch.randint(len(plans), (1,), generator=self._dream_luck))]
+        plans, deaths, rewards, best = self._compare(plans, latents, seed)
+        return plans[best] if self._in_trouble(deaths, rewards) else intended
 
-    def _compare(self, actions: Tensor, held: Tensor, latents: Tensor, seed: int) -> tuple[Tensor, Tensor, int]:
-        """`_try`, in the more dreams the better a plan looks: chance of death and reward (A,), and the best plan.
+    def _compare(self, plans: Plans, latents: Tensor, seed: int) -> tuple[Plans, Tensor, Tensor, int]:
+        """`_try`, in the more dreams the better a plan looks.
 
         Successive halving (Karnin et al. 2013, "Almost Optimal Exploration in Multi-Armed Bandits"), but for thirds:
         every plan has a ninth of the dreams, those on the shortlist a third, and the best third of these all. The
         first plan is always on the list. The best is one of those that have all, for with few dreams it is luck that
         looks best.
+
+        Returns these plans and those that go on from the best of them, chance of death and reward of each (A',), and
+        the best plan's number.
         """
         dreams, listed = self.config.lookahead, self.config.lookahead_shortlist
-        rounds = [(len(actions), dreams)]
+        first, rounds = dreams, []
         if listed:
-            ninth, third = math.ceil(dreams / 9), math.ceil(dreams / 3)
-            rounds = [(len(actions), ninth), (listed, third - ninth), (math.ceil(listed / 3), dreams - third)]
-        deaths = torch.zeros(len(actions), device=latents.device)
-        rewards, before = torch.zeros_like(deaths), 0
-        kept = torch.arange(len(actions), device=latents.device)
-        for number, (size, more) in enumerate(rounds):
+            first, rounds = math.ceil(dreams / 9), [(listed, math.ceil(dreams / 3)), (math.ceil(listed / 3), dreams)]
+        deaths, rewards = self._try(plans, latents, seed, first)
+        further = self._go_on(plans, self._worth(deaths, rewards))
+        if further is not None:
+            plans = Plans.all_of([plans, further])
+            further_deaths, further_rewards = self._try(further, latents, seed, first)
+            deaths, rewards = torch.cat([deaths, further_deaths]), torch.cat([rewards, further_rewards])
+        kept = torch.arange(len(plans), device=latents.device)
+        before = first
+        for number, (size, in_all) in enumerate(rounds, start=1):
             worth = self._worth(deaths, rewards)[kept]
             if number == 1:
                 worth[0] = math.inf
             kept = kept[worth.topk(min(size, len(kept))).indices.sort().values]
-            if more:
-                new_deaths, new_rewards = self._try(actions[kept], held[kept], latents, seed + number, more)
-                share = more / (before + more)
+            if in_all > before:
+                new_deaths, new_rewards = self._try(plans[kept], latents, seed + number, in_all - before)
+                share = (in_all - before) / in_all
                 deaths[kept] = deaths[kept].lerp(new_deaths, share)
                 rewards[kept] = rewards[kept].lerp(new_rewards, share)
-            before += more
-        return deaths, rewards, int(kept[self._worth(deaths, rewards)[kept].argmax()])
+            before = in_all
+        return plans, deaths, rewards, int(kept[self._worth(deaths, rewards)[kept].argmax()])
+
+    def _go_on(self, plans: Plans, worth: Tensor) -> Plans | None:
+        """The plans worth most, each with every action but its last held after it, if any are asked for."""
+        holds = [steps for steps in self.config.lookahead_holds if steps > 1]
+        if not self.config.lookahead_second or not holds:
+            return None
+        # What is intended may be a rest of two already, and the controller's choice is among the others.
+        best = plans[2 + worth[2:].topk(min(self.config.lookahead_second, len(worth) - 2)).indices]
+        every = torch.arange(self.world_model.mdn_rnn.actions, device=worth.device)
+        return Plans.all_of([best.then(Plans.held(every, steps)) for steps in holds])
 
     def _worth(self, deaths: Tensor, rewards: Tensor) -> Tensor:
         return rewards - self.config.lookahead_death_cost * deaths
@@ -108,19 +126,18 @@ class LookaheadAgent(Agent):
         asked = self.config.lookahead_progress
         return float(deaths[0]) > self.config.lookahead_doubt or (asked is not None and float(rewards[0]) < asked)
 
-    def _try(self, actions: Tensor, held: Tensor, latents: Tensor, seed: int, dreams: int) -> tuple[Tensor, Tensor]:
+    def _try(self, plans: Plans, latents: Tensor, seed: int, dreams: int) -> tuple[Tensor, Tensor]:
         """Chance of death and reward of A plans, each in so many dreams, both (A,).
 
-        A plan is an action int64 (A,), for so many steps int64 (A,), and then what the controller chooses.
+        When a plan is over the controller plays on.
         """
         config = DreamConfig(horizon=self.config.lookahead_steps)
-        dream = Dream(self.world_model, config, len(actions), dreams, weighed=True)
+        dream = Dream(self.world_model, config, len(plans), dreams, weighed=True)
         luck = torch.Generator(device=latents.device).manual_seed(seed)
         cases = self._belief.draw(dreams, torch.Generator().manual_seed(seed))
         dream.reset_at(seed, latents.expand(dreams, -1), self._belief.memory.of(cases), self._belief.actions[cases])
-        planned = actions.unsqueeze(1).expand(-1, dreams)
-        chosen = planned
-        death = torch.zeros(planned.shape, device=latents.device)
+        chosen = plans.actions[:, :1].expand(-1, dreams)
+        death = torch.zeros(chosen.shape, device=latents.device)
         total = torch.zeros_like(death)
         for step in range(1, self.config.lookahead_steps + 1):
             features, reward, terminated, _, info = dream.step(chosen)
@@ -128,7 +145,8 @@ class LookaheadAgent(Agent):
             total += reward
             if bool(terminated.all()):
                 break
-            gumbel = draw_gumbel((dreams, self.world_model.mdn_rnn.actions), luck).repeat(len(actions), 1)
+            gumbel = draw_gumbel((dreams, self.world_model.mdn_rnn.actions), luck).repeat(len(plans), 1)
             own = self.controller.act(features.flatten(0, 1).unsqueeze(0), gumbel)[0].view(-1, dreams)
-            chosen = torch.where((step < held).unsqueeze(1), planned, own)
+            planned, goes_on = plans.at(step)
+            chosen = torch.where(goes_on.unsqueeze(1), planned.unsqueeze(1), own)
         return death.mean(dim=1), total.mean(dim=1)

@@ -19,6 +19,7 @@ from mario_world_model.models.controller import Controllers
 from mario_world_model.models.mdn_rnn import DEATH, FLAG
 from mario_world_model.models.memory import Memory
 from mario_world_model.models.world_model import WorldModel
+from mario_world_model.plans import Plans
 from tests.world import ACTIONS, small_world
 
 FRAME = np.zeros((64, 64, 3), np.uint8)
@@ -73,7 +74,9 @@ def test_an_action_is_held_before_the_controller_plays_on() -> None:
     agent = LookaheadAgent(world, who_prefers(world, DEADLY), LookaheadConfig(lookahead=8, lookahead_steps=4))
     latents, memory = world.recall(world.starts)
     agent._belief = certain(memory, 0)
-    death, _ = agent._try(torch.tensor([0, 0, DEADLY]), torch.tensor([1, 4, 1]), latents[:1], 1, 8)
+    safe, deadly_plan = torch.tensor([0]), torch.tensor([DEADLY])
+    plans = Plans.all_of([Plans.held(safe, 1), Plans.held(safe, 4), Plans.held(deadly_plan, 1)])
+    death, _ = agent._try(plans, latents[:1], 1, 8)
     held_for_one, held_for_all, deadly = death.tolist()
     assert held_for_one > 0.9
     assert held_for_all < 1e-3
@@ -94,13 +97,13 @@ def test_one_that_sees_no_danger_plays_what_its_controller_chooses() -> None:
 def test_one_that_gets_nowhere_tries_what_else_there_is() -> None:
     """Its own choice is safe, and the worst of all in every dream."""
     world = small_world()
-    config = LookaheadConfig(lookahead=8, lookahead_steps=6, lookahead_holds=(6,), lookahead_doubt=1.0)
+    config = LookaheadConfig(8, lookahead_steps=6, lookahead_holds=(6,), lookahead_second=0, lookahead_doubt=1.0)
     agent = LookaheadAgent(world, who_prefers(world, 0), config)
     latents, memory = world.recall(world.starts)
     agent._belief = certain(memory, 9)
     every = torch.arange(ACTIONS)
     with torch.no_grad():
-        _, rewards = agent._try(every, torch.full_like(every, 6), latents[9:10], 1, 8)
+        _, rewards = agent._try(Plans.held(every, 6), latents[9:10], 1, 8)
     worst, least = int(rewards.argmin()), float(rewards.min())
     for asked, played in ((None, {worst}), (least - 1e3, {worst}), (least + 1e3, set(range(ACTIONS)) - {worst})):
         asking = dataclasses.replace(config, lookahead_progress=asked)
@@ -117,7 +120,7 @@ def test_it_dreams_of_all_that_may_have_been_played() -> None:
     both = Belief(torch.tensor([0, DEADLY]), memory.of(torch.tensor([0, 0])), torch.tensor([0.75, 0.25]))
     agent = LookaheadAgent(world, who_prefers(world, 0), LookaheadConfig(lookahead=400, lookahead_steps=1))
     agent._belief = both
-    deaths, _ = agent._try(torch.tensor([0]), torch.tensor([1]), latents[:1], 1, 400)
+    deaths, _ = agent._try(Plans.held(torch.tensor([0]), 1), latents[:1], 1, 400)
     assert float(deaths) == pytest.approx(0.25 * 0.25, abs=0.04)
     drawn = [both.draw(6, torch.Generator().manual_seed(seed)).tolist().count(1) for seed in range(200)]
     assert set(drawn) == {1, 2}
@@ -127,9 +130,9 @@ def test_it_dreams_of_all_that_may_have_been_played() -> None:
 class Counting(LookaheadAgent):
     """Keeps how many plans it tried in how many dreams."""
 
-    def _try(self, actions: Tensor, held: Tensor, *where: Any) -> tuple[Tensor, Tensor]:
-        self.tried = [*getattr(self, "tried", []), (len(actions), where[-1])]
-        return super()._try(actions, held, *where)
+    def _try(self, plans: Plans, *where: Any) -> tuple[Tensor, Tensor]:
+        self.tried = [*getattr(self, "tried", []), (len(plans), where[-1])]
+        return super()._try(plans, *where)
 
 
 def test_a_shortlist_spares_dreams_of_plans_that_look_bad() -> None:
@@ -145,16 +148,16 @@ def test_what_is_known_of_a_plan_is_what_all_of_its_dreams_say() -> None:
     world = undecided_world(4.0)
     latents, memory = world.recall(world.starts)
     where = (latents[:1],)
-    plans = torch.arange(ACTIONS), torch.ones(ACTIONS, dtype=torch.int64)
-    config = LookaheadConfig(lookahead=27, lookahead_steps=6, lookahead_shortlist=3)
+    plans = Plans.held(torch.arange(ACTIONS), 1)
+    config = LookaheadConfig(lookahead=27, lookahead_steps=6, lookahead_second=0, lookahead_shortlist=3)
     agent = LookaheadAgent(world, who_prefers(world, 0), config)
     agent._belief = certain(memory, 0)
-    deaths, rewards, best = agent._compare(*plans, *where, 5)
-    few = agent._try(*plans, *where, 5, 3)
+    _, deaths, rewards, best = agent._compare(plans, *where, 5)
+    few = agent._try(plans, *where, 5, 3)
     worth = agent._worth(*few)
     listed = [0, *(1 + worth[1:].topk(2).indices.sort().values).tolist()]  # the first is what is intended
-    more = agent._try(plans[0][listed], plans[1][listed], *where, 6, 6)
-    most = agent._try(plans[0][[best]], plans[1][[best]], *where, 7, 18)
+    more = agent._try(plans[torch.tensor(listed)], *where, 6, 6)
+    most = agent._try(plans[best], *where, 7, 18)
     assert best in listed
     for part, whole in enumerate((deaths, rewards)):
         expected = few[part].clone()
@@ -163,20 +166,47 @@ def test_what_is_known_of_a_plan_is_what_all_of_its_dreams_say() -> None:
         torch.testing.assert_close(whole, expected)
 
 
+def test_the_best_plans_are_tried_with_another_action_after_them() -> None:
+    """Every plan kills but those of one action, and another one after it."""
+
+    class Told(Counting):
+        def _try(self, plans: Plans, *where: Any) -> tuple[Tensor, Tensor]:
+            super()._try(plans, *where)
+            first, last = plans.actions[:, 0], plans.actions.gather(1, plans.lengths.unsqueeze(1) - 1).squeeze(1)
+            lives = (last == 5) & ((first == 2) | (len(plans) == 1))  # what is intended is tried alone, and begun
+            return 1.0 - lives.float(), torch.zeros(len(plans))
+
+    world = deadly_world()
+    every = 2 * ACTIONS
+    config = LookaheadConfig(9, lookahead_steps=1, lookahead_holds=(1, 4), lookahead_second=every)
+    config = dataclasses.replace(config, lookahead_shortlist=4, lookahead_progress=None)
+    agent = Told(world, who_prefers(world, 0), config)
+    played = [agent.act(FRAME) for _ in range(8)]
+    intended, plans = (1, 9), (2 + every, 1)
+    assert agent.tried[:5] == [intended, plans, (every * (ACTIONS - 1), 1), (4, 2), (2, 6)]
+    begun = played.index(5)
+    assert played[:begun] == [2] * begun
+    assert begun in {1, 4}
+    assert played[begun : begun + 4] == [5] * 4
+    assert agent.tried[5 : 5 + begun + 3] == [intended] * (begun + 3)
+    agent = Told(world, who_prefers(world, 0), dataclasses.replace(config, lookahead_second=0))
+    agent.act(FRAME)
+    assert agent.tried == [intended, plans, (4, 2), (2, 6)]
+
+
 def test_where_every_plan_that_was_tried_on_pays_nothing_one_of_them_is_played() -> None:
     """What was tried least may look best by luck; it is not what is played."""
 
     class Lucky(LookaheadAgent):
-        def _try(self, actions: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
-            plans = len(actions)
-            rewards = torch.arange(float(plans)) if plans > 3 else torch.full((plans,), -1000.0)
-            return torch.ones(plans), rewards
+        def _try(self, plans: Plans, *_: Any) -> tuple[Tensor, Tensor]:
+            rewards = torch.arange(float(len(plans))) if len(plans) > 3 else torch.full((len(plans),), -1000.0)
+            return torch.ones(len(plans)), rewards
 
     world = deadly_world()
     config = LookaheadConfig(lookahead=3, lookahead_shortlist=3, lookahead_holds=(1,))
     agent = Lucky(world, who_prefers(world, 0), config)
     own_and_all = torch.tensor([0, *range(ACTIONS)])
-    *_, best = agent._compare(own_and_all, torch.ones_like(own_and_all), torch.zeros(1, 1), 1)
+    *_, best = agent._compare(Plans.held(own_and_all, 1), torch.zeros(1, 1), 1)
     assert best in {0, ACTIONS - 1, ACTIONS}
 
 
@@ -196,13 +226,20 @@ def test_it_goes_on_with_its_plan_while_that_is_safe() -> None:
     """Every action kills but one, if it is held: to hold it is asked once, and kept up."""
 
     class Told(Counting):
-        def _try(self, actions: Tensor, held: Tensor, *where: Any) -> tuple[Tensor, Tensor]:
-            super()._try(actions, held, *where)
-            safe = (actions == 2) & (held >= self.safe_for)
-            return 1.0 - safe.float(), torch.zeros(len(actions))
+        def _try(self, plans: Plans, *where: Any) -> tuple[Tensor, Tensor]:
+            super()._try(plans, *where)
+            safe = (plans.actions[:, 0] == 2) & (plans.lengths >= self.safe_for)
+            return 1.0 - safe.float(), torch.zeros(len(plans))
 
     world = deadly_world()
-    config = LookaheadConfig(1, lookahead_steps=1, lookahead_holds=(3,), lookahead_shortlist=0, lookahead_progress=None)
+    config = LookaheadConfig(
+        1,
+        lookahead_steps=1,
+        lookahead_holds=(3,),
+        lookahead_second=0,
+        lookahead_shortlist=0,
+        lookahead_progress=None,
+    )
     agent = Told(world, who_prefers(world, 0), config)
     agent.safe_for = 1
     assert [agent.act(FRAME) for _ in range(4)] == [2, 2, 2, 2]
@@ -223,7 +260,8 @@ def test_astray_it_plays_any_plan_to_its_end() -> None:
     played = []
     while len(played) < 200:
         agent.tried = []
-        action, steps = agent.act(FRAME), agent._following[1] if agent._following else 0
+        action = agent.act(FRAME)
+        steps = int(agent._following.lengths) if agent._following else 0
         assert agent.tried == [(1, 1)]  # what it intends, and nothing else
         assert steps in (0, 2)
         assert [agent.act(FRAME) for _ in range(steps)] == [action] * steps
@@ -258,8 +296,7 @@ def test_what_an_action_is_worth_is_what_dreams_that_begin_with_it_pay() -> None
     for action in range(ACTIONS):
         agent = LookaheadAgent(world, who_prefers(world, action), config)
         agent._belief = certain(memory, 9, int(played))
-        actions = torch.arange(ACTIONS)
-        deaths, rewards = agent._try(actions, torch.ones_like(actions), here, 4, 16)
+        deaths, rewards = agent._try(Plans.held(torch.arange(ACTIONS), 1), here, 4, 16)
         returns = rewards - config.lookahead_death_cost * deaths
         dream = Dream(world, DreamConfig(horizon=6), 1, 16, weighed=True)
         sixteen = here.expand(16, -1), memory.of(torch.full((16,), 9)), played.expand(16)

@@ -48,6 +48,7 @@ _AS_BEFORE = {
     "ending_heads": 0,
     "ending_epochs": 4,
     **{item.name: item.default for item in dataclasses.fields(LookaheadConfig)},
+    "lookahead_second": 0,
 }
 
 
@@ -324,6 +325,8 @@ def settings_of(config: object) -> dict[str, Any]:
     """Every setting on which the outcome depends; files count by their content, not by their place."""
     assert dataclasses.is_dataclass(config)
     found: dict[str, Any] = {}
+    if isinstance(config, LookaheadConfig) and not config.lookahead:
+        return found  # who does not look ahead has no use for how
     for item in dataclasses.fields(config):
         value = getattr(config, item.name)
         if dataclasses.is_dataclass(value):

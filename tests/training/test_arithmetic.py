@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from mario_world_model import cli
-from mario_world_model.config import Precision, TrainMDNRNNConfig, TrainVAEConfig, VAEConfig
+from mario_world_model.config import (
+    LookaheadConfig,
+    Precision,
+    TrainMDNRNNConfig,
+    TrainVAEConfig,
+    VAEConfig,
+)
 from mario_world_model.errors import InputError
 from mario_world_model.models.mdn_rnn import MDNRNN
 from mario_world_model.models.vae import VAE, Posterior
@@ -166,3 +172,7 @@ def test_what_a_machine_cannot_do_is_said_in_one_line() -> None:
 def test_a_run_that_began_before_there_was_a_choice_is_gone_on_with() -> None:
     usual, other = settings_of(TrainVAEConfig()), settings_of(TrainVAEConfig(precision="bfloat16", compile=True))
     assert set(other) - set(usual) == {"precision", "compile"}
+    # What looks ahead as it did is gone on with, what does it otherwise is not; who does not need not be asked how.
+    assert settings_of(LookaheadConfig(3, lookahead_second=0)) == {"lookahead": 3}
+    assert settings_of(LookaheadConfig(3)) == {"lookahead": 3, "lookahead_second": 6}
+    assert settings_of(LookaheadConfig()) == {} == settings_of(LookaheadConfig(lookahead_steps=5))
