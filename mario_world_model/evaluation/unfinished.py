@@ -21,7 +21,8 @@ class Unfinished:
     """The episodes that were played, one a line in `<output>.partial`; in memory alone without an output.
 
     Every line is there once its episode has ended, so that a kill costs those being played. The number of episodes
-    is no part of what tells one evaluation from another: each depends on its seed and index alone.
+    is no part of what tells one evaluation from another: each depends on its seed and index alone. Where fewer
+    are asked for than were played, all stay here.
     """
 
     def __init__(self, output: Path | None, settings: dict[str, Any], resume: bool) -> None:

@@ -90,7 +90,8 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
                 config=to_plain(config),
             )
             write_record(config.output, record)
-        played.forget()
+        if len(scores) == len(played.scores):
+            played.forget()
     return evaluation
 
 
