@@ -218,8 +218,8 @@ class LookaheadConfig:
     lookahead_holds: tuple[int, ...] = (1, 4, 8)
     """For how many of these steps an action is held before the controller plays on; each of these is tried."""
     lookahead_second: int = 6
-    """Plans that are tried with every other action after them too, held as long: those that pay most in the first
-    dreams; 0: none, a plan is one action."""
+    """Plans that are tried with every other action after them too, held for each of lookahead_holds that is more than a
+    step: those that pay most in the first dreams; 0: none, a plan is one action."""
     lookahead_shortlist: int = 8
     """Plans that are tried in a third of these dreams: those that pay most in a ninth of them, and what is intended.
     The third of the list that then pays most is tried in all; 0: every plan in all."""

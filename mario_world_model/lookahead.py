@@ -113,7 +113,8 @@ class LookaheadAgent(Agent):
         holds = [steps for steps in self.config.lookahead_holds if steps > 1]
         if not self.config.lookahead_second or not holds:
             return None
-        # What is intended may be a rest of two already, and the controller's choice is among the others.
+        # The first two are left out: what is intended may be the rest of two actions already, and the controller's
+        # choice is among the others.
         best = plans[2 + worth[2:].topk(min(self.config.lookahead_second, len(worth) - 2)).indices]
         every = torch.arange(self.world_model.mdn_rnn.actions, device=worth.device)
         return Plans.all_of([best.then(Plans.held(every, steps)) for steps in holds])
