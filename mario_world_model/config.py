@@ -228,8 +228,8 @@ class LookaheadConfig:
     lookahead_progress: float | None = 24.0
     """Dreamt reward that this has to promise besides, or the agent tries what else it could: who stands before a pipe
     is safe there, and stays; as much as there are steps is a pixel a step. None: as little as it likes."""
-    lookahead_death_cost: float = 600.0
-    """What a death in them costs, in reward: enough to wait for a goomba rather than jump it at one chance in ten."""
+    lookahead_death_cost: float = 1200.0
+    """What a death in them costs, in reward: enough to stop before a pit rather than jump it at one chance in ten."""
 
     def __post_init__(self) -> None:
         _refuse_unless(0 <= self.lookahead <= 4096, self, "lookahead", "0 to 4096 dreams")
@@ -1055,7 +1055,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "generations": 10_000,
             "dream_parts": 2,
             "rounds": 5,
-            "lookahead": LookaheadConfig(lookahead=12, lookahead_second=0),
+            "lookahead": LookaheadConfig(lookahead=12, lookahead_second=0, lookahead_death_cost=600.0),
             "round_episodes": 30,
             "round_episodes_alone": 150,
             "round_max_steps": 250,

@@ -49,6 +49,7 @@ _AS_BEFORE = {
     "ending_epochs": 4,
     **{item.name: item.default for item in dataclasses.fields(LookaheadConfig)},
     "lookahead_second": 0,
+    "lookahead_death_cost": 600.0,
 }
 
 
