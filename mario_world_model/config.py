@@ -223,6 +223,9 @@ class LookaheadConfig:
     lookahead_shortlist: int = 8
     """Plans that are tried in a third of these dreams: those that pay most in a ninth of them, and what is intended.
     The third of the list that then pays most is tried in all; 0: every plan in all."""
+    lookahead_again: float = 0.05
+    """Dreamt chance of dying above which what was found is not taken yet, and the agent searches again in three times
+    these dreams; 1: never."""
     lookahead_doubt: float = 0.01
     """Dreamt chance of dying up to which the agent does what it intends and tries nothing else."""
     lookahead_progress: float | None = 24.0
@@ -238,6 +241,7 @@ class LookaheadConfig:
         _refuse_unless(holds != () and min(holds) >= 1, self, "lookahead_holds", "numbers of at least 1 step")
         _refuse_unless(self.lookahead_second >= 0, self, "lookahead_second", "0 or more plans")
         _refuse_unless(self.lookahead_shortlist >= 0, self, "lookahead_shortlist", "0 or more plans")
+        _refuse_unless(0.0 <= self.lookahead_again <= 1.0, self, "lookahead_again", "a probability")
         _refuse_unless(0.0 <= self.lookahead_doubt <= 1.0, self, "lookahead_doubt", "a probability")
         known = self.lookahead_progress is None or math.isfinite(self.lookahead_progress)
         _refuse_unless(known, self, "lookahead_progress", "a number")
@@ -1055,7 +1059,9 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "generations": 10_000,
             "dream_parts": 2,
             "rounds": 5,
-            "lookahead": LookaheadConfig(lookahead=12, lookahead_second=0, lookahead_death_cost=600.0),
+            "lookahead": LookaheadConfig(
+                lookahead=12, lookahead_second=0, lookahead_death_cost=600.0, lookahead_again=1.0
+            ),
             "round_episodes": 30,
             "round_episodes_alone": 150,
             "round_max_steps": 250,

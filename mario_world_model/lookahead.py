@@ -14,6 +14,8 @@ from mario_world_model.models.agent import Agent
 from mario_world_model.models.mixture import draw_gumbel
 from mario_world_model.plans import Plans
 
+_AGAIN = 3  # times the dreams in which it searches again
+
 
 @dataclass
 class LookaheadAgent(Agent):
@@ -24,7 +26,9 @@ class LookaheadAgent(Agent):
     dreams on from there. So what M knows and C, which is small and sees less, does not, is of use; nothing is learned
     from the game. Held, since a jump over a pit is one decision and many steps: a controller that would let go of the
     button too early makes every first step of it look deadly. The best of these are tried with another action after
-    them, since who waits for a goomba has to jump it then, and the controller may not.
+    them, since who waits for a goomba has to jump it then, and the controller may not. Where what is found may kill all
+    the same, it searches again in more dreams: which plans are taken further is what few of them decide badly, and
+    nowhere else does it matter.
 
     What it intends is the rest of the plan that it chose, or where that is over what the controller chooses. Where
     this is safe enough, and gets on as far as is asked for, it is played, and nothing else is tried.
@@ -69,11 +73,19 @@ class LookaheadAgent(Agent):
             self._astray = float(torch.rand(1, generator=self._dream_luck)) < self.stray
         if self._astray:
             return plans[int(torch.randint(len(plans), (1,), generator=self._dream_luck))]
-        plans, deaths, rewards, best = self._compare(plans, latents, seed)
-        return plans[best] if self._in_trouble(deaths, rewards) else intended
+        found, deaths, rewards, best = self._compare(plans, latents, seed, self.config.lookahead)
+        if not self._in_trouble(deaths, rewards):
+            return intended
+        if float(deaths[best]) > self.config.lookahead_again:
+            # What was found takes the place of what is intended: it is tried beside all others, and kept if none is
+            # better.
+            plans = Plans.all_of([found[best], own_choice, *held])
+            again = int(torch.randint(2**31, (1,), generator=self._dream_luck))
+            found, *_, best = self._compare(plans, latents, again, _AGAIN * self.config.lookahead)
+        return found[best]
 
-    def _compare(self, plans: Plans, latents: Tensor, seed: int) -> tuple[Plans, Tensor, Tensor, int]:
-        """`_try`, in the more dreams the better a plan looks.
+    def _compare(self, plans: Plans, latents: Tensor, seed: int, dreams: int) -> tuple[Plans, Tensor, Tensor, int]:
+        """`_try`, in the more of so many dreams the better a plan looks.
 
         Successive halving (Karnin et al. 2013, "Almost Optimal Exploration in Multi-Armed Bandits"), but for thirds:
         every plan has a ninth of the dreams, those on the shortlist a third, and the best third of these all. The
@@ -83,7 +95,7 @@ class LookaheadAgent(Agent):
         Returns these plans and those that go on from the best of them, chance of death and reward of each (A',), and
         the best plan's number.
         """
-        dreams, listed = self.config.lookahead, self.config.lookahead_shortlist
+        listed = self.config.lookahead_shortlist
         first, rounds = dreams, []
         if listed:
             first, rounds = math.ceil(dreams / 9), [(listed, math.ceil(dreams / 3)), (math.ceil(listed / 3), dreams)]

@@ -152,7 +152,7 @@ def test_what_is_known_of_a_plan_is_what_all_of_its_dreams_say() -> None:
     config = LookaheadConfig(lookahead=27, lookahead_steps=6, lookahead_second=0, lookahead_shortlist=3)
     agent = LookaheadAgent(world, who_prefers(world, 0), config)
     agent._belief = certain(memory, 0)
-    _, deaths, rewards, best = agent._compare(plans, *where, 5)
+    _, deaths, rewards, best = agent._compare(plans, *where, 5, 27)
     few = agent._try(plans, *where, 5, 3)
     worth = agent._worth(*few)
     listed = [0, *(1 + worth[1:].topk(2).indices.sort().values).tolist()]  # the first is what is intended
@@ -189,7 +189,7 @@ def test_the_best_plans_are_tried_with_another_action_after_them() -> None:
     assert begun in {1, 4}
     assert played[begun : begun + 4] == [5] * 4
     assert agent.tried[5 : 5 + begun + 3] == [intended] * (begun + 3)
-    agent = Told(world, who_prefers(world, 0), dataclasses.replace(config, lookahead_second=0))
+    agent = Told(world, who_prefers(world, 0), dataclasses.replace(config, lookahead_second=0, lookahead_again=1.0))
     agent.act(FRAME)
     assert agent.tried == [intended, plans, (4, 2), (2, 6)]
 
@@ -206,8 +206,33 @@ def test_where_every_plan_that_was_tried_on_pays_nothing_one_of_them_is_played()
     config = LookaheadConfig(lookahead=3, lookahead_shortlist=3, lookahead_holds=(1,))
     agent = Lucky(world, who_prefers(world, 0), config)
     own_and_all = torch.tensor([0, *range(ACTIONS)])
-    *_, best = agent._compare(Plans.held(own_and_all, 1), torch.zeros(1, 1), 1)
+    *_, best = agent._compare(Plans.held(own_and_all, 1), torch.zeros(1, 1), 1, 3)
     assert best in {0, ACTIONS - 1, ACTIONS}
+
+
+def test_where_what_it_found_may_kill_it_searches_again_in_more_dreams() -> None:
+    """Few dreams find a plan that kills in one of ten, and many one that kills in fewer."""
+
+    class Told(Counting):
+        safest = 4
+
+        def _try(self, plans: Plans, latents: Tensor, seed: int, dreams: int) -> tuple[Tensor, Tensor]:
+            super()._try(plans, latents, seed, dreams)
+            deaths = torch.full((len(plans),), 0.9)
+            deaths[plans.actions[:, 0] == 2] = 0.1
+            if dreams == 3 * self.config.lookahead:
+                deaths[plans.actions[:, 0] == self.safest] = 0.08
+            return deaths, torch.zeros(len(plans))
+
+    world = deadly_world()
+    config = LookaheadConfig(2, lookahead_steps=1, lookahead_holds=(1,), lookahead_shortlist=0, lookahead_progress=None)
+    for asked, safest, played in ((0.05, 4, 4), (0.2, 4, 2), (0.05, DEADLY, DEADLY), (0.05, -1, 2)):
+        asking = dataclasses.replace(config, lookahead_again=asked)
+        agent = Told(world, who_prefers(world, 0), asking)
+        agent.safest = safest
+        assert agent.act(FRAME) == played
+        again = [(2 + ACTIONS, 6)] if asked < 0.1 else []
+        assert agent.tried == [(1, 2), (2 + ACTIONS, 2), *again]
 
 
 def test_the_same_seed_plays_the_same() -> None:

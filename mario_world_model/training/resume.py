@@ -50,6 +50,7 @@ _AS_BEFORE = {
     **{item.name: item.default for item in dataclasses.fields(LookaheadConfig)},
     "lookahead_second": 0,
     "lookahead_death_cost": 600.0,
+    "lookahead_again": 1.0,
 }
 
 
