@@ -267,7 +267,8 @@ class CollectConfig:
     """Most agent steps in an episode (the game clock allows 2,400 at frame skip 4)."""
     policy: str = "explore"
     """explore (to the right, actions held, from places that earlier episodes reached), biased (the same,
-    from the start of the level), uniform, right, or a trained agent: controller .pt, PPO .pt or .zip."""
+    from the start of the level), uniform, right, waiting (runs and stands in turn), or a trained agent: controller
+    .pt, PPO .pt or .zip."""
     trust: bool = False
     """Read a stable-baselines3 .zip, part of which runs as code."""
     vae: Path | None = None
@@ -655,8 +656,8 @@ class EvaluateConfig:
     trust: bool = False
     """Read a stable-baselines3 .zip, part of which runs as code."""
     policy: str | None = None
-    """Another agent: uniform, biased or right, which know nothing; replay: the actions of the furthest episode of
-    --dataset; a .zip of stable-baselines3 with --trust; or your own code as module:function, from a screen uint8
+    """Another agent: uniform, biased, right or waiting, which know nothing; replay: the actions of the furthest episode
+    of --dataset; a .zip of stable-baselines3 with --trust; or your own code as module:function, from a screen uint8
     (224, 240, 3) to an action."""
     lookahead: OmitArgPrefixes[LookaheadConfig] = field(default_factory=LookaheadConfig)
     dataset: DataSet | None = None

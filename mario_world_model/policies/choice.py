@@ -14,7 +14,7 @@ from mario_world_model.lookahead import LookaheadAgent
 from mario_world_model.models.agent import Agent
 from mario_world_model.policies.callable import callable_controls, callable_policy
 from mario_world_model.policies.policy import Policy
-from mario_world_model.policies.reference import BiasedPolicy, RightPolicy, UniformPolicy
+from mario_world_model.policies.reference import BiasedPolicy, RightPolicy, UniformPolicy, WaitingPolicy
 from mario_world_model.policies.replay import Recording, ReplayPolicy
 from mario_world_model.policies.world_model import WorldModelPolicy
 from mario_world_model.utils.checkpoint import kind_of
@@ -25,6 +25,7 @@ REFERENCE: dict[str, Callable[[ActionSet], Policy]] = {
     "uniform": UniformPolicy,
     "biased": BiasedPolicy,
     "right": RightPolicy,
+    "waiting": WaitingPolicy,
     # The same hands; that its episodes begin in places reached before is the collection's part.
     EXPLORE: BiasedPolicy,
 }

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mario_world_model.config import CollectConfig, GameConfig
+from mario_world_model.config import ActionSet, CollectConfig, GameConfig
+from mario_world_model.emulation.actions import LEFT, NOOP, RIGHT, A, B, action_buttons
 from mario_world_model.errors import InputError
+from mario_world_model.policies.reference import WaitingPolicy
 from mario_world_model.rollouts.archive import Archive
 from mario_world_model.rollouts.dataset import open_dataset
 from mario_world_model.training import data_collection
@@ -191,3 +194,19 @@ def test_a_finished_collection_says_so_and_plays_nothing(tmp_path: Path, capsys:
     assert output.stat().st_mtime_ns == written
     collect(small(output, episodes=2, resume=False))
     assert output.stat().st_mtime_ns > written
+
+
+@pytest.mark.parametrize("actions", ["RIGHT_ONLY", "SIMPLE_MOVEMENT", "COMPLEX_MOVEMENT"])
+def test_who_waits_stands_for_long_between_its_runs(actions: ActionSet) -> None:
+    policy, screen = WaitingPolicy(actions), np.zeros((224, 240, 3), np.uint8)
+    policy.reset(np.random.default_rng(3))
+    played = [policy.act(screen) for _ in range(6000)]
+    pressed = itertools.groupby(action_buttons(actions)[action] for action in played)
+    held = [(buttons, len(list(steps))) for buttons, steps in pressed]
+    stood = [steps for buttons, steps in held[:-1] if buttons == NOOP]
+    # Where there is no way back it stands instead.
+    assert min(stood) >= 6
+    assert 36 <= max(stood) <= 40 + (0 if actions != "RIGHT_ONLY" else 6)
+    assert 0.5 < sum(stood) / 6000 < 0.85
+    others = {buttons for buttons, _ in held} - {NOOP}
+    assert others == {RIGHT, RIGHT | A, RIGHT | B, RIGHT | A | B, A, LEFT} & set(action_buttons(actions))
