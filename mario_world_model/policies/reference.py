@@ -81,7 +81,7 @@ class RightPolicy:
 
 
 class WaitingPolicy:
-    """Runs a little, often steps back, and stands, again and again, as one does who lets an enemy come.
+    """Runs a little, at times steps back, and stands, again and again, as one does who lets an enemy come.
 
     Who hurries never sees what becomes of one that waits, and enemies go away from where Mario stands in a dream made
     of such play: whoever plans in it waits for them to go.

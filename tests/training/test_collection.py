@@ -206,7 +206,7 @@ def test_who_waits_stands_for_long_between_its_runs(actions: ActionSet) -> None:
     stood = [steps for buttons, steps in held[:-1] if buttons == NOOP]
     # Where there is no way back it stands instead.
     assert min(stood) >= 6
-    assert 36 <= max(stood) <= 40 + (0 if actions != "RIGHT_ONLY" else 6)
+    assert 36 <= max(stood) <= 40 + (6 if actions == "RIGHT_ONLY" else 0)
     assert 0.5 < sum(stood) / 6000 < 0.85
     others = {buttons for buttons, _ in held} - {NOOP}
     assert others == {RIGHT, RIGHT | A, RIGHT | B, RIGHT | A | B, A, LEFT} & set(action_buttons(actions))
