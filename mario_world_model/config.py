@@ -231,6 +231,9 @@ class LookaheadConfig:
     lookahead_progress: float | None = 24.0
     """Dreamt reward that this has to promise besides, or the agent tries what else it could: who stands before a pipe
     is safe there, and stays; as much as there are steps is a pixel a step. None: as little as it likes."""
+    lookahead_still: int = 16
+    """Steps in which nothing has moved after which the agent does not believe what a dream promises, and plays any plan
+    by lot that is safe in it; 0: never."""
     lookahead_death_cost: float = 1200.0
     """What a death in them costs, in reward: enough to stop before a pit rather than jump it at one chance in ten."""
 
@@ -245,6 +248,7 @@ class LookaheadConfig:
         _refuse_unless(0.0 <= self.lookahead_doubt <= 1.0, self, "lookahead_doubt", "a probability")
         known = self.lookahead_progress is None or math.isfinite(self.lookahead_progress)
         _refuse_unless(known, self, "lookahead_progress", "a number")
+        _refuse_unless(self.lookahead_still >= 0, self, "lookahead_still", "0 or more steps")
         _refuse_unless(0.0 <= self.lookahead_death_cost < math.inf, self, "lookahead_death_cost", "a number ≥ 0")
 
 

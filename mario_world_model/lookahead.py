@@ -10,11 +10,14 @@ from torch import Tensor
 
 from mario_world_model.config import DreamConfig, LookaheadConfig
 from mario_world_model.dream import Dream
+from mario_world_model.emulation.landmarks import LANDMARKS
 from mario_world_model.models.agent import Agent
 from mario_world_model.models.mixture import draw_gumbel
 from mario_world_model.plans import Plans
 
 _AGAIN = 3  # times the dreams in which it searches again
+# Change of a latent number, in a step, below which nothing moves: a tenth of a tile where it is Mario's place.
+_STILL = 0.1
 
 
 @dataclass
@@ -33,6 +36,9 @@ class LookaheadAgent(Agent):
     What it intends is the rest of the plan that it chose, or where that is over what the controller chooses. Where
     this is safe enough, and gets on as far as is asked for, it is played, and nothing else is tried.
 
+    What M promises may never come: at the foot of the flagpole it expects the flag from standing there. Where nothing
+    has moved for a while, any plan that M thinks safe is played by lot, to its end while it is safe.
+
     To collect, it may go astray: where it would search, it plays with a chance of `stray` any plan to its end. All
     that it would otherwise play are plans which M thinks well of, and nobody would tell M where it is wrong.
     """
@@ -42,16 +48,20 @@ class LookaheadAgent(Agent):
     _dream_luck: torch.Generator = field(init=False)
     _following: Plans | None = field(init=False)  # what is left of the one plan that it chose
     _astray: bool = field(init=False)
+    _by_lot: bool = field(init=False)  # whether what it follows was drawn so
+    _still: int = field(init=False)  # steps in which nothing has moved
 
     def reset(self, seed: int) -> None:
         super().reset(seed)
         # Its own, so that the controller's choices are those of an agent that does not look ahead.
         self._dream_luck = torch.Generator().manual_seed(seed)
         self._following = None
-        self._astray = False
+        self._astray = self._by_lot = False
+        self._still = 0
 
     def _choose(self, latents: Tensor) -> Tensor:
         own = super()._choose(latents)
+        self._still = self._still + 1 if self._last is not None and self._alike(latents, self._last[0]) else 0
         plan = self._following if self._following and self._astray else self._plan(own, latents)
         self._following = plan.rest()
         return plan.actions[:, 0]
@@ -63,7 +73,11 @@ class LookaheadAgent(Agent):
         intended = self._following or own_choice
         alone = self._try(intended, latents, seed, self.config.lookahead)
         self._astray = False
-        if not self._in_trouble(*alone):
+        self._by_lot = self._by_lot and self._following is not None
+        if self._by_lot and self._is_safe(alone[0]):
+            return intended
+        self._by_lot = self.config.lookahead_still > 0 and self._still >= self.config.lookahead_still
+        if not self._by_lot and not self._in_trouble(*alone):
             return intended
         every = torch.arange(self.world_model.mdn_rnn.actions, device=own.device)
         held = [Plans.held(every, steps) for steps in self.config.lookahead_holds]
@@ -74,6 +88,9 @@ class LookaheadAgent(Agent):
         if self._astray:
             return plans[int(torch.randint(len(plans), (1,), generator=self._dream_luck))]
         found, deaths, rewards, best = self._compare(plans, latents, seed, self.config.lookahead)
+        if self._by_lot:
+            safe = torch.nonzero(deaths <= deaths[best].clamp(min=self.config.lookahead_doubt)).flatten()
+            return found[safe[torch.randint(len(safe), (1,), generator=self._dream_luck).to(safe.device)]]
         if not self._in_trouble(deaths, rewards):
             return intended
         if float(deaths[best]) > self.config.lookahead_again:
@@ -137,7 +154,16 @@ class LookaheadAgent(Agent):
     def _in_trouble(self, deaths: Tensor, rewards: Tensor) -> bool:
         """Whether the first plan may kill, or leads nowhere."""
         asked = self.config.lookahead_progress
-        return float(deaths[0]) > self.config.lookahead_doubt or (asked is not None and float(rewards[0]) < asked)
+        return not self._is_safe(deaths) or (asked is not None and float(rewards[0]) < asked)
+
+    def _is_safe(self, deaths: Tensor) -> bool:
+        """Whether the first plan kills as rarely as is asked for."""
+        return float(deaths[0]) <= self.config.lookahead_doubt
+
+    def _alike(self, latents: Tensor, before: Tensor) -> bool:
+        """Whether nothing has moved between two latents (1, Z): nothing that V was taught to see, or nothing at all."""
+        taught = len(LANDMARKS) if self.world_model.vae.config.landmarks else latents.shape[1]
+        return float((latents - before)[:, :taught].abs().max()) < _STILL
 
     def _try(self, plans: Plans, latents: Tensor, seed: int, dreams: int) -> tuple[Tensor, Tensor]:
         """Chance of death and reward of A plans, each in so many dreams, both (A,).

@@ -88,6 +88,7 @@ def test_one_that_sees_no_danger_plays_what_its_controller_chooses() -> None:
     controller = Controllers(torch.zeros(1, ACTIONS, world.features), torch.zeros(1, ACTIONS), bound=1.0)
     plain = Agent(world, controller)
     content = LookaheadConfig(lookahead=2, lookahead_steps=8, lookahead_doubt=1.0, lookahead_progress=None)
+    content = dataclasses.replace(content, lookahead_still=0)
     bold = LookaheadAgent(world, controller, content)
     played = [[agent.act(FRAME) for _ in range(40)] for agent in (plain, bold)]
     assert played[0] == played[1]
@@ -280,7 +281,7 @@ def test_it_goes_on_with_its_plan_while_that_is_safe() -> None:
 
 def test_astray_it_plays_any_plan_to_its_end() -> None:
     world = deadly_world()
-    config = LookaheadConfig(1, lookahead_steps=1, lookahead_holds=(3,), lookahead_progress=None)
+    config = LookaheadConfig(1, lookahead_steps=1, lookahead_holds=(3,), lookahead_progress=None, lookahead_still=0)
     agent = Counting(world, who_prefers(world, DEADLY), config, stray=1.0)
     played = []
     while len(played) < 200:
@@ -297,6 +298,59 @@ def test_astray_it_plays_any_plan_to_its_end() -> None:
     # Where what it intends is safe it does that.
     careful = Counting(world, who_prefers(world, 0), config, stray=1.0)
     assert {careful.act(FRAME) for _ in range(20)} == {0}
+
+
+class Promised(Counting):
+    """Is promised most for standing; one action kills."""
+
+    def _try(self, plans: Plans, *where: Any) -> tuple[Tensor, Tensor]:
+        super()._try(plans, *where)
+        return (plans.actions == DEADLY).any(dim=1).float(), (plans.actions == 0).all(dim=1) * self.promise
+
+
+def test_where_nothing_moves_it_plays_any_safe_plan_by_lot() -> None:
+    world = deadly_world()
+    with torch.no_grad():
+        world.vae.encoder[-1].weight.mul_(100.0)
+    for promise in (100.0, 10.0):  # enough to be content with, or not
+        config = LookaheadConfig(4, lookahead_steps=1, lookahead_holds=(1, 3), lookahead_second=0, lookahead_still=5)
+        agent = Promised(world, who_prefers(world, 0), config)
+        agent.promise = promise
+        assert [agent.act(FRAME) for _ in range(5)] == [0] * 5
+        agent.tried, held = [], []
+        while len(held) < 100:
+            before, action = len(agent.tried), agent.act(FRAME)
+            rest = int(agent._following.lengths) if agent._following else 0
+            assert (2 + 2 * ACTIONS, 1) in agent.tried[before:]
+            before = len(agent.tried)
+            assert [agent.act(FRAME) for _ in range(rest)] == [action] * rest
+            assert agent.tried[before:] == [(1, 4)] * rest  # while it is safe it is played to its end
+            held.append((action, 1 + rest))
+        assert {action for action, _ in held} == set(range(ACTIONS)) - {DEADLY}
+        assert {steps for _, steps in held} == {1, 3}
+        # Something moves: it goes by what it is promised again.
+        assert [agent.act(frame) for frame in (255 - FRAME, FRAME, FRAME)] == [0] * 3
+        never = Promised(world, who_prefers(world, 0), dataclasses.replace(config, lookahead_still=0))
+        never.promise = promise
+        assert {never.act(FRAME) for _ in range(40)} == {0}
+
+
+def test_what_was_drawn_by_lot_is_given_up_when_it_may_kill() -> None:
+    """Held for a second step, everything kills but standing."""
+
+    class Turns(Counting):
+        def _try(self, plans: Plans, *where: Any) -> tuple[Tensor, Tensor]:
+            super()._try(plans, *where)
+            deadly = (plans.lengths == 2) & (plans.actions[:, 0] != 0)
+            return deadly.float(), torch.zeros(len(plans))
+
+    world = deadly_world()
+    config = LookaheadConfig(4, lookahead_steps=1, lookahead_holds=(3,), lookahead_second=0, lookahead_still=1)
+    agent = Turns(world, who_prefers(world, 0), config)
+    left: dict[int, set[int]] = {action: set() for action in range(ACTIONS)}
+    for _ in range(200):
+        left[agent.act(FRAME)].add(int(agent._following.lengths) if agent._following else 0)
+    assert left == {0: {0, 1, 2}, **{action: {2} for action in range(1, ACTIONS)}}
 
 
 def test_half_astray_it_searches_for_the_other_half() -> None:

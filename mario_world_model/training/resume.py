@@ -51,6 +51,7 @@ _AS_BEFORE = {
     "lookahead_second": 0,
     "lookahead_death_cost": 600.0,
     "lookahead_again": 1.0,
+    "lookahead_still": 0,
 }
 
 

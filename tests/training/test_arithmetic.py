@@ -173,8 +173,8 @@ def test_a_run_that_began_before_there_was_a_choice_is_gone_on_with() -> None:
     usual, other = settings_of(TrainVAEConfig()), settings_of(TrainVAEConfig(precision="bfloat16", compile=True))
     assert set(other) - set(usual) == {"precision", "compile"}
     # What looks ahead as it did is gone on with, what does it otherwise is not; who does not need not be asked how.
-    before = LookaheadConfig(3, lookahead_second=0, lookahead_death_cost=600.0, lookahead_again=1.0)
+    before = LookaheadConfig(3, lookahead_second=0, lookahead_death_cost=600.0, lookahead_again=1.0, lookahead_still=0)
     assert settings_of(before) == {"lookahead": 3}
-    now = {"lookahead": 3, "lookahead_second": 6, "lookahead_death_cost": 1200.0, "lookahead_again": 0.05}
-    assert settings_of(LookaheadConfig(3)) == now
+    now = {"lookahead_second": 6, "lookahead_death_cost": 1200.0, "lookahead_again": 0.05, "lookahead_still": 16}
+    assert settings_of(LookaheadConfig(3)) == {"lookahead": 3, **now}
     assert settings_of(LookaheadConfig()) == {} == settings_of(LookaheadConfig(lookahead_steps=5))
