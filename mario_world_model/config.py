@@ -969,6 +969,8 @@ class RunConfig:
     start, say how good the controller is."""
     lookahead: OmitArgPrefixes[LookaheadConfig] = field(default_factory=LookaheadConfig)
     """How the controllers of rounds, and the agent in the end, look ahead while they play."""
+    round_stray: float = 0.0
+    """--stray of the episodes of rounds that look ahead, in which agents then get less far than in the end."""
     round_share: float = 0.25
     """Epochs and minutes of M in a later round, as a share of the first round's."""
     round_rate: float = 1.0
@@ -1003,6 +1005,8 @@ class RunConfig:
         _refuse_unless(0 <= self.units <= 1024, self, "units", "0 to 1024")
         _refuse_unless(0.0 <= self.round_elsewhere < 1.0, self, "round_elsewhere", "a share in [0, 1)")
         _refuse_unless(self.episodes >= 2, self, "episodes", "at least 2, one of them to hold out")
+        may_stray = 0.0 <= self.round_stray <= 1.0 and (self.round_stray == 0.0 or self.lookahead.lookahead > 0)
+        _refuse_unless(may_stray, self, "round_stray", "a probability, and 0 without --lookahead")
         _refuse_unless(0.0 < self.round_share <= 1.0, self, "round_share", "a share in (0, 1]")
         _refuse_unless(0.0 < self.round_rate <= 1.0, self, "round_rate", "a share in (0, 1]")
         _refuse_unless(0.0 < self.stop_at_flags <= 1.0, self, "stop_at_flags", "a share in (0, 1]")

@@ -401,4 +401,7 @@ def test_who_has_no_dream_cannot_look_ahead(command: str, tmp_path: Path, capsys
 
 def test_who_does_not_look_ahead_cannot_go_astray(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["collect", "--policy", "right", "--stray", "0.3", "--output", f"{tmp_path}/d"]) == 2
-    assert "stray: expected a probability, and 0 without --lookahead, found 0.3" in capsys.readouterr().err
+    assert cli.main(["run", "--preset", "debug", "--round-stray", "0.3", "--output", f"{tmp_path}/r"]) == 2
+    said = capsys.readouterr().err
+    for command, flag in (("collect", "stray"), ("run", "round_stray")):
+        assert f"{command}: {flag}: expected a probability, and 0 without --lookahead, found 0.3" in said

@@ -77,7 +77,8 @@ class PolicyChoice:
             return self.archive.stem
         if self.ppo:
             return "ppo"
-        return "world model, looking ahead" if self.lookahead.lookahead else "world model"
+        astray = ", astray at times" if self.stray else ""
+        return f"world model, looking ahead{astray}" if self.lookahead.lookahead else "world model"
 
 
 def choose_policy(

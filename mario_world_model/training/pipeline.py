@@ -132,13 +132,13 @@ class _Run:
     def collect_alone(self, number: int) -> Explored:
         """Add episodes in which a round's controller does not look ahead."""
         alone = self.config.round_episodes_alone
-        return Explored(len(self._add(number, alone, self._before(number), LookaheadConfig())))
+        return Explored(len(self._add(number, alone, self._before(number), LookaheadConfig(), 0.0)))
 
     def collect_with(self, number: int) -> Collected:
         """Add episodes of a round's agent."""
         added = self.config.round_episodes
         before = self._before(number) + self.config.round_episodes_alone
-        episodes = self._add(number, added, before, self.config.lookahead)
+        episodes = self._add(number, added, before, self.config.lookahead, self.config.round_stray)
         own = episodes[-added:]
         # How good a controller is, an episode from the start of the level says; of a handful there may be none.
         played = [episode for episode in own if episode.info.start == "level"] or own
@@ -154,7 +154,7 @@ class _Run:
         """Episodes of the data set that a round adds to."""
         return self.config.episodes + number * self.config.episodes_of_round
 
-    def _add(self, number: int, added: int, before: int, lookahead: LookaheadConfig) -> Sequence[Episode]:
+    def _add(self, number: int, added: int, before: int, lookahead: LookaheadConfig, stray: float) -> Sequence[Episode]:
         """The data set with so many more episodes of a round's controller."""
         parts = self.parts(number)
         config = dataclasses.replace(
@@ -166,6 +166,7 @@ class _Run:
             max_steps=self.config.round_max_steps,
             elsewhere=self.config.round_elsewhere,
             lookahead=lookahead,
+            stray=stray,
             append=True,
         )
         # A run may have been broken off between the last episode and the note of it in the journal.

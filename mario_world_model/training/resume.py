@@ -45,6 +45,7 @@ _AS_BEFORE = {
     "compile": False,
     "round_rate": 1.0,
     "stray": 0.0,
+    "round_stray": 0.0,
     "ending_heads": 0,
     "ending_epochs": 4,
     **{item.name: item.default for item in dataclasses.fields(LookaheadConfig)},
