@@ -281,8 +281,9 @@ class CollectConfig:
     """MDN-RNN of a controller given as --policy."""
     lookahead: OmitArgPrefixes[LookaheadConfig] = field(default_factory=LookaheadConfig)
     stray: float = 0.0
-    """Chance that an agent that looks ahead, where it would try what else it could, does any of it untried: of plans
-    that a dream is wrong about only the game can tell."""
+    """Chance that a controller's agent does something else for a while, an action held for one of --lookahead-holds: in
+    any step, or with --lookahead where it would try what else it could, and then any of that. Of plans that a dream is
+    wrong about only the game can tell."""
     elsewhere: float | None = None
     """Share of episodes that begin in places which earlier ones, of this data set, reached; default: 0.8 for explore,
     0 for others. The places are kept beside the data set, so that --append goes on from them with any policy."""
@@ -304,8 +305,7 @@ class CollectConfig:
         _refuse_unless(self.max_steps >= 1, self, "max_steps", "at least 1")
         share = self.elsewhere is None or 0.0 <= self.elsewhere <= 1.0
         _refuse_unless(share, self, "elsewhere", "a share from 0 to 1")
-        may_stray = 0.0 <= self.stray <= 1.0 and (self.stray == 0.0 or self.lookahead.lookahead > 0)
-        _refuse_unless(may_stray, self, "stray", "a probability, and 0 without --lookahead")
+        _refuse_unless(0.0 <= self.stray <= 1.0, self, "stray", "a probability")
         _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
         _refuse_unless(self.seed in TRAINING_SEEDS, self, "seed", "a training seed, 0 to 999999")
 
@@ -970,7 +970,9 @@ class RunConfig:
     lookahead: OmitArgPrefixes[LookaheadConfig] = field(default_factory=LookaheadConfig)
     """How the controllers of rounds, and the agent in the end, look ahead while they play."""
     round_stray: float = 0.0
-    """--stray of the episodes of rounds that look ahead, in which agents then get less far than in the end."""
+    """--stray of the episodes of rounds, in which agents then get less far than in the end."""
+    round_stray_alone: float = 0.0
+    """--stray of those of --round-episodes-alone."""
     round_share: float = 0.25
     """Epochs and minutes of M in a later round, as a share of the first round's."""
     round_rate: float = 1.0
@@ -1005,8 +1007,8 @@ class RunConfig:
         _refuse_unless(0 <= self.units <= 1024, self, "units", "0 to 1024")
         _refuse_unless(0.0 <= self.round_elsewhere < 1.0, self, "round_elsewhere", "a share in [0, 1)")
         _refuse_unless(self.episodes >= 2, self, "episodes", "at least 2, one of them to hold out")
-        may_stray = 0.0 <= self.round_stray <= 1.0 and (self.round_stray == 0.0 or self.lookahead.lookahead > 0)
-        _refuse_unless(may_stray, self, "round_stray", "a probability, and 0 without --lookahead")
+        _refuse_unless(0.0 <= self.round_stray <= 1.0, self, "round_stray", "a probability")
+        _refuse_unless(0.0 <= self.round_stray_alone <= 1.0, self, "round_stray_alone", "a probability")
         _refuse_unless(0.0 < self.round_share <= 1.0, self, "round_share", "a share in (0, 1]")
         _refuse_unless(0.0 < self.round_rate <= 1.0, self, "round_rate", "a share in (0, 1]")
         _refuse_unless(0.0 < self.stop_at_flags <= 1.0, self, "stop_at_flags", "a share in (0, 1]")

@@ -20,7 +20,7 @@ from mario_world_model.models.mdn_rnn import DEATH, FLAG
 from mario_world_model.models.memory import Memory
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.plans import Plans
-from tests.world import ACTIONS, small_world
+from tests.world import ACTIONS, small_world, who_prefers
 
 FRAME = np.zeros((64, 64, 3), np.uint8)
 DEADLY = 3
@@ -47,12 +47,6 @@ def undecided_world(certainty: float) -> WorldModel:
         world.mdn_rnn.mixture_head.bias.add_(1.0)
         world.mdn_rnn.step_head.weight.mul_(certainty)
     return world
-
-
-def who_prefers(world: WorldModel, action: int) -> Controllers:
-    bias = torch.zeros(1, ACTIONS)
-    bias[0, action] = 50.0
-    return Controllers(torch.zeros(1, ACTIONS, world.features), bias, bound=8.0)
 
 
 def certain(memory: Memory, row: int, action: int = 0) -> Belief:
@@ -397,11 +391,3 @@ def test_an_evaluation_says_that_its_agent_looked_ahead(tmp_path: Path, capsys: 
 def test_who_has_no_dream_cannot_look_ahead(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([*command.split(), "--lookahead", "4", "--output", f"{tmp_path}/d"]) == 2
     assert "--lookahead: expected 0, or the controller of a world model" in capsys.readouterr().err
-
-
-def test_who_does_not_look_ahead_cannot_go_astray(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["collect", "--policy", "right", "--stray", "0.3", "--output", f"{tmp_path}/d"]) == 2
-    assert cli.main(["run", "--preset", "debug", "--round-stray", "0.3", "--output", f"{tmp_path}/r"]) == 2
-    said = capsys.readouterr().err
-    for command, flag in (("collect", "stray"), ("run", "round_stray")):
-        assert f"{command}: {flag}: expected a probability, and 0 without --lookahead, found 0.3" in said

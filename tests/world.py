@@ -54,6 +54,13 @@ def small_world(
     )
 
 
+def who_prefers(world: WorldModel, action: int) -> Controllers:
+    """A controller that plays one action."""
+    bias = torch.zeros(1, ACTIONS)
+    bias[0, action] = 50.0
+    return Controllers(torch.zeros(1, ACTIONS, world.features), bias, bound=8.0)
+
+
 def save_world(folder: Path, world: WorldModel, prefix: str = "") -> None:
     """V, M and C of a world as <prefix>v.pt, <prefix>m.pt and <prefix>c.pt."""
     save_vae(folder / f"{prefix}v.pt", world.vae, world.controls, {})

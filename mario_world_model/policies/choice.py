@@ -17,6 +17,7 @@ from mario_world_model.policies.policy import Policy
 from mario_world_model.policies.reference import BiasedPolicy, RightPolicy, UniformPolicy, WaitingPolicy
 from mario_world_model.policies.replay import Recording, ReplayPolicy
 from mario_world_model.policies.world_model import WorldModelPolicy
+from mario_world_model.stray import StrayingAgent
 from mario_world_model.utils.checkpoint import kind_of
 
 EXPLORE = "explore"
@@ -50,13 +51,17 @@ class PolicyChoice:
     lookahead: LookaheadConfig = field(default_factory=LookaheadConfig)
     """How V, M and C look ahead."""
     stray: float = 0.0
-    """Chance that they then do what they have not tried."""
+    """Chance that they do something else for a while, which they have not tried."""
 
     def __post_init__(self) -> None:
         if self.lookahead.lookahead and self.controller is None:
             raise InputError(
                 f"--lookahead: expected 0, or the controller of a world model to dream with, found "
                 f"{self.lookahead.lookahead} for {self.name}"
+            )
+        if self.stray and self.controller is None:
+            raise InputError(
+                f"--stray: expected 0, or the controller of a world model, found {self.stray} for {self.name}"
             )
 
     @property
@@ -77,8 +82,8 @@ class PolicyChoice:
             return self.archive.stem
         if self.ppo:
             return "ppo"
-        astray = ", astray at times" if self.stray else ""
-        return f"world model, looking ahead{astray}" if self.lookahead.lookahead else "world model"
+        looking = ", looking ahead" if self.lookahead.lookahead else ""
+        return f"world model{looking}{', astray at times' if self.stray else ''}"
 
 
 def choose_policy(
@@ -86,13 +91,13 @@ def choose_policy(
 ) -> PolicyChoice:
     """The choice behind a --policy flag: a name, a PPO .pt or .zip, or a controller .pt with its V and M."""
     if text in REFERENCE:
-        return PolicyChoice(reference=text, lookahead=lookahead)
+        return PolicyChoice(reference=text, lookahead=lookahead, stray=stray)
     if text.endswith(".zip"):
-        return PolicyChoice(archive=Path(text), trust=trust, lookahead=lookahead)
+        return PolicyChoice(archive=Path(text), trust=trust, lookahead=lookahead, stray=stray)
     if ":" in text and not text.endswith(".pt"):
-        return PolicyChoice(code=text, lookahead=lookahead)
+        return PolicyChoice(code=text, lookahead=lookahead, stray=stray)
     if text.endswith(".pt") and kind_of(Path(text)) == "ppo":
-        return PolicyChoice(ppo=Path(text), trust=trust, lookahead=lookahead)
+        return PolicyChoice(ppo=Path(text), trust=trust, lookahead=lookahead, stray=stray)
     if not text.endswith(".pt"):
         raise InputError(
             f"--policy: expected {', '.join(REFERENCE)}, a .zip or a .pt file, or module:function, found {text!r}"
@@ -146,6 +151,8 @@ def build_policy(choice: PolicyChoice, actions: ActionSet) -> Policy:
     agent = _agent_of(choice)
     if choice.lookahead.lookahead:
         agent = LookaheadAgent(agent.world_model, agent.controller, choice.lookahead, choice.stray)
+    elif choice.stray:
+        agent = StrayingAgent(agent.world_model, agent.controller, choice.lookahead.lookahead_holds, choice.stray)
     return WorldModelPolicy(agent)
 
 

@@ -131,8 +131,8 @@ class _Run:
 
     def collect_alone(self, number: int) -> Explored:
         """Add episodes in which a round's controller does not look ahead."""
-        alone = self.config.round_episodes_alone
-        return Explored(len(self._add(number, alone, self._before(number), LookaheadConfig(), 0.0)))
+        alone, stray = self.config.round_episodes_alone, self.config.round_stray_alone
+        return Explored(len(self._add(number, alone, self._before(number), LookaheadConfig(), stray)))
 
     def collect_with(self, number: int) -> Collected:
         """Add episodes of a round's agent."""

@@ -46,6 +46,7 @@ _AS_BEFORE = {
     "round_rate": 1.0,
     "stray": 0.0,
     "round_stray": 0.0,
+    "round_stray_alone": 0.0,
     "ending_heads": 0,
     "ending_epochs": 4,
     **{item.name: item.default for item in dataclasses.fields(LookaheadConfig)},

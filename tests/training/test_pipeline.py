@@ -22,7 +22,7 @@ from mario_world_model.training.train_vae import VAEFigures
 def test_a_run_ends_with_a_summary_and_two_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "run"
     looking = ["--lookahead", "1", "--lookahead-steps", "2", "--round-episodes-alone", "1", "--round-rate", "0.3"]
-    looking += ["--round-stray", "0.5"]
+    looking += ["--round-stray", "0.5", "--round-stray-alone", "0.2"]
     assert cli.main(["run", "--preset", "debug", "--output", str(output), *looking]) == 0
     said = capsys.readouterr().out
     assert "stage 3 of at most 11: mdn-rnn of round 1\n" in said
@@ -39,7 +39,10 @@ def test_a_run_ends_with_a_summary_and_two_videos(tmp_path: Path, capsys: pytest
     assert json.loads((output / "agent.json").read_text())["agent"]["core_hours"] == pytest.approx(hours)
     assert json.loads((output / "agent.json").read_text())["agent"]["name"] == "world model, looking ahead in 1 dreams"
     played = [episode.info.policy for episode in open_dataset(output / "rollouts").episodes]
-    assert played == [*["explore"] * 4, *["world model", *["world model, looking ahead, astray at times"] * 2] * 2]
+    assert played == [
+        *["explore"] * 4,
+        *["world model, astray at times", *["world model, looking ahead, astray at times"] * 2] * 2,
+    ]
     assert hours * 3600 > sum(cost["seconds"] for cost in costs)
     first, second = (json.loads((output / f"round-{one}" / "mdn_rnn_mario.pt.json").read_text()) for one in (1, 2))
     assert second["learning_rate"] == pytest.approx(0.3 * first["learning_rate"])
