@@ -6,8 +6,9 @@
 set -eu
 preset=${1:-cores}
 out=${2:-recipe}
+seed=${3:-0}
 
-mario-world-model run --preset "$preset" --seed 0 --output "$out"
+mario-world-model run --preset "$preset" --seed "$seed" --output "$out"
 
 mario-world-model ship --vae "$out/vae_mario.pt" --mdnrnn "$out/mdn_rnn_mario.pt" --controller "$out/controller_mario.pt" \
     --output "$out/shipped"
