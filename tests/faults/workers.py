@@ -21,7 +21,7 @@ from mario_world_model.rollouts.dataset import open_dataset
 from mario_world_model.training.data_collection import collect
 from mario_world_model.utils import task_queue, workers
 
-_SILENCE = 3.0  # seconds; the program waits longer, which would only make this script slower
+_SILENCE = 8.0  # seconds; the program waits longer, but a busy machine starts a worker in three at times
 _EPISODES = 30
 
 
