@@ -1071,7 +1071,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "dream_parts": 2,
             "rounds": 5,
             "lookahead": LookaheadConfig(
-                lookahead=12, lookahead_second=0, lookahead_death_cost=600.0, lookahead_again=1.0
+                lookahead=12, lookahead_second=0, lookahead_death_cost=600.0, lookahead_again=1.0, lookahead_still=0
             ),
             "round_episodes": 30,
             "round_episodes_alone": 150,
