@@ -19,6 +19,7 @@ COMMANDS = {
     "train-mdn-rnn": ("mario_world_model.training.train_mdn_rnn", "train the MDN-RNN on their latents"),
     "train-controller": ("mario_world_model.training.train_controller", "evolve the controller in the dream"),
     "probe": ("mario_world_model.evaluation.probe", "ask a world model how far it can be believed"),
+    "check-search": ("mario_world_model.evaluation.check_search", "play plans that a search in the dream chose"),
     "dream": ("mario_world_model.evaluation.dream_video", "watch a dream, alone or beside the game"),
     "ship": ("mario_world_model.training.ship", "make the small files of an agent, to give away"),
     "ppo": ("mario_world_model.training.ppo_baseline", "train the model-free baseline"),

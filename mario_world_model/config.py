@@ -792,6 +792,46 @@ class ProbeConfig:
 
 
 @dataclass(frozen=True)
+class CheckSearchConfig:
+    """Play the plans that a search in the dream chooses, and see how often they kill.
+
+    From places spread over 1-1 the controller plays, at times astray. Where, after some steps drawn by lot, what it
+    intends may first kill, a plan is searched for, and that is dreamt anew and played in the game, the controller
+    playing on after it. Give --vae, --mdnrnn and --controller, or --pretrained.
+    """
+
+    preset: PresetName = "default"
+    """Set of defaults to start from."""
+    pretrained: bool = False
+    """The world model and controller of 1-1 that come with the package."""
+    vae: Path | None = None
+    """VAE checkpoint."""
+    mdnrnn: Path | None = None
+    """MDN-RNN checkpoint."""
+    controller: Path | None = None
+    """Controller checkpoint."""
+    lookahead: OmitArgPrefixes[LookaheadConfig] = field(default_factory=lambda: LookaheadConfig(lookahead=36))
+    game: OmitArgPrefixes[PlayConfig] = field(default_factory=PlayConfig)
+    episodes: int = 200
+    """Episodes, each of which has one such situation or none."""
+    tries: int = 8
+    """Times that a plan is played, each under other luck."""
+    output: Path = Path("logs/check_search.json")
+    """Where every plan's figures go."""
+    workers: int = 0
+    """Emulator processes; 0: one per core."""
+    seed: int = 2_000_000
+    """Episode i depends on (seed, i) alone; far from the seeds of training and evaluation."""
+
+    def __post_init__(self) -> None:
+        _refuse_unless(self.lookahead.lookahead >= 1, self, "lookahead", "at least 1 dream to search in")
+        for name in ("episodes", "tries"):
+            _refuse_unless(getattr(self, name) >= 1, self, name, "at least 1")
+        _refuse_unless(self.workers >= 0, self, "workers", "0 or more")
+        _refuse_unless(self.seed >= 0, self, "seed", "0 or more")
+
+
+@dataclass(frozen=True)
 class ShipConfig:
     """Make the small files of a trained agent that are fit to be given away."""
 

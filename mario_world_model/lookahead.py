@@ -46,7 +46,10 @@ class LookaheadAgent(Agent):
     config: LookaheadConfig
     stray: float = 0.0
     _dream_luck: torch.Generator = field(init=False)
-    _following: Plans | None = field(init=False)  # what is left of the one plan that it chose
+    chosen: Plans | None = field(init=False)
+    """The one plan that it follows, of which it played the first action; None before its first step."""
+    in_danger: bool = field(init=False)
+    """Whether what it intended in its last step could kill, so that it compared plans."""
     _astray: bool = field(init=False)
     _by_lot: bool = field(init=False)  # whether what it follows was drawn so
     _still: int = field(init=False)  # steps in which nothing has moved
@@ -55,25 +58,34 @@ class LookaheadAgent(Agent):
         super().reset(seed)
         # Its own, so that the controller's choices are those of an agent that does not look ahead.
         self._dream_luck = torch.Generator().manual_seed(seed)
-        self._following = None
+        self.chosen = None
+        self.in_danger = False
         self._astray = self._by_lot = False
         self._still = 0
+
+    @torch.no_grad()
+    def chance_of_death(self, dreams: int, seed: int) -> float:
+        """Of the plan it chose in its last step, in that many new dreams of `lookahead_steps` steps."""
+        assert self.chosen is not None
+        assert self._last is not None
+        return float(self._try(self.chosen, self._last[0], seed, dreams)[0])
 
     def _choose(self, latents: Tensor) -> Tensor:
         own = super()._choose(latents)
         self._still = self._still + 1 if self._last is not None and self._alike(latents, self._last[0]) else 0
-        plan = self._following if self._following and self._astray else self._plan(own, latents)
-        self._following = plan.rest()
-        return plan.actions[:, 0]
+        left = self.chosen.rest() if self.chosen else None
+        self.chosen = left if left and self._astray else self._plan(own, left, latents)
+        return self.chosen.actions[:, 0]
 
-    def _plan(self, own: Tensor, latents: Tensor) -> Plans:
-        """The one plan to follow, where the controller chooses its `own` action (1,)."""
+    def _plan(self, own: Tensor, left: Plans | None, latents: Tensor) -> Plans:
+        """The one plan to follow, where the controller's `own` action is (1,), and this is `left` of the one before."""
         seed = int(torch.randint(2**31, (1,), generator=self._dream_luck))
         own_choice = Plans.held(own, 1)
-        intended = self._following or own_choice
+        intended = left or own_choice
         alone = self._try(intended, latents, seed, self.config.lookahead)
+        self.in_danger = not self._is_safe(alone[0])
         self._astray = False
-        self._by_lot = self._by_lot and self._following is not None
+        self._by_lot = self._by_lot and left is not None
         if self._by_lot and self._is_safe(alone[0]):
             return intended
         self._by_lot = self.config.lookahead_still > 0 and self._still >= self.config.lookahead_still

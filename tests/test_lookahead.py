@@ -270,7 +270,7 @@ def test_it_goes_on_with_its_plan_while_that_is_safe() -> None:
     assert [agent.act(FRAME) for _ in range(3)] == [2, 2, 2]
     assert agent.tried == [asked, asked, searched, asked]
     agent.reset(seed=1)
-    assert agent._following is None
+    assert agent.chosen is None
 
 
 def test_astray_it_plays_any_plan_to_its_end() -> None:
@@ -281,7 +281,7 @@ def test_astray_it_plays_any_plan_to_its_end() -> None:
     while len(played) < 200:
         agent.tried = []
         action = agent.act(FRAME)
-        steps = int(agent._following.lengths) if agent._following else 0
+        steps = int(agent.chosen.lengths) - 1
         assert agent.tried == [(1, 1)]  # what it intends, and nothing else
         assert steps in (0, 2)
         assert [agent.act(FRAME) for _ in range(steps)] == [action] * steps
@@ -314,7 +314,7 @@ def test_where_nothing_moves_it_plays_any_safe_plan_by_lot() -> None:
         agent.tried, held = [], []
         while len(held) < 100:
             before, action = len(agent.tried), agent.act(FRAME)
-            rest = int(agent._following.lengths) if agent._following else 0
+            rest = int(agent.chosen.lengths) - 1
             assert (2 + 2 * ACTIONS, 1) in agent.tried[before:]
             before = len(agent.tried)
             assert [agent.act(FRAME) for _ in range(rest)] == [action] * rest
@@ -343,7 +343,7 @@ def test_what_was_drawn_by_lot_is_given_up_when_it_may_kill() -> None:
     agent = Turns(world, who_prefers(world, 0), config)
     left: dict[int, set[int]] = {action: set() for action in range(ACTIONS)}
     for _ in range(200):
-        left[agent.act(FRAME)].add(int(agent._following.lengths) if agent._following else 0)
+        left[agent.act(FRAME)].add(int(agent.chosen.lengths) - 1)
     assert left == {0: {0, 1, 2}, **{action: {2} for action in range(1, ACTIONS)}}
 
 

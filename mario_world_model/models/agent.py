@@ -69,6 +69,11 @@ class Agent:
         self._last = None
         self._luck = torch.Generator().manual_seed(seed)
 
+    def take_over(self, other: Agent, seed: int) -> None:
+        """Go on in the episode of another agent of this world model, knowing what that one knows."""
+        self.reset(seed)
+        self._belief, self._last = other._belief, other._last
+
     @torch.no_grad()
     def act(self, frame: NDArray[np.uint8]) -> int:
         """The action for a frame uint8 (64, 64, 3)."""

@@ -127,7 +127,7 @@ def controls_of(choice: PolicyChoice, fallback: GameConfig) -> tuple[ActionSet, 
 
         controls = load_ppo(choice.ppo, choice.trust).controls
     else:
-        controls = _agent_of(choice).world_model.controls
+        controls = agent_of(choice).world_model.controls
     return controls.actions, controls.frame_skip
 
 
@@ -148,7 +148,7 @@ def build_policy(choice: PolicyChoice, actions: ActionSet) -> Policy:
         from mario_world_model.policies.ppo import load_ppo
 
         return load_ppo(choice.ppo, choice.trust)
-    agent = _agent_of(choice)
+    agent = agent_of(choice)
     if choice.lookahead.lookahead:
         agent = LookaheadAgent(agent.world_model, agent.controller, choice.lookahead, choice.stray)
     elif choice.stray:
@@ -156,7 +156,8 @@ def build_policy(choice: PolicyChoice, actions: ActionSet) -> Policy:
     return WorldModelPolicy(agent)
 
 
-def _agent_of(choice: PolicyChoice) -> Agent:
+def agent_of(choice: PolicyChoice) -> Agent:
+    """V, M and C, which are read once per process, as an agent that does not look ahead."""
     parts = (choice.vae, choice.mdnrnn, choice.controller)
     files = [path for path in parts if path is not None]
     if len(files) < len(parts):

@@ -15,6 +15,7 @@ from mario_world_model.config import (
     TEST_SEEDS,
     TRAINING_SEEDS,
     VALIDATION_SEEDS,
+    CheckSearchConfig,
     CollectConfig,
     EvaluateConfig,
     GameConfig,
@@ -67,6 +68,7 @@ def test_ranges_of_seeds_do_not_overlap_and_are_kept_to() -> None:
     assert EvaluateConfig().seed in TEST_SEEDS
     assert RunConfig().seed + EVALUATION_SEEDS in TEST_SEEDS
     assert ProbeConfig().seed in VALIDATION_SEEDS
+    assert CheckSearchConfig().seed in VALIDATION_SEEDS
 
 
 @pytest.mark.usefixtures("rom", "there")

@@ -1,0 +1,226 @@
+"""Play the plans that a search in the dream chooses, and see how often they kill.
+
+    python -m mario_world_model.evaluation.check_search --pretrained
+    python -m mario_world_model.evaluation.check_search --vae checkpoints/vae_mario.pt \
+        --mdnrnn checkpoints/mdn_rnn_mario.pt --controller checkpoints/controller_mario.pt
+
+Whoever picks the best of many plans picks those that M is wrong about. What a world model says of episodes that were
+played anyway, as `mario-world-model probe` asks it, does not show that.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+from torch import Tensor
+
+from mario_world_model import pretrained
+from mario_world_model.command import run_command
+from mario_world_model.config import CheckSearchConfig, GameConfig, LookaheadConfig, to_plain
+from mario_world_model.emulation.truth import TRUTH_FIELDS
+from mario_world_model.errors import InputError
+from mario_world_model.evaluation.episodes import with_rom
+from mario_world_model.evaluation.places import place
+from mario_world_model.lookahead import LookaheadAgent
+from mario_world_model.models.agent import Agent
+from mario_world_model.plans import Plans
+from mario_world_model.policies.choice import PolicyChoice, agent_of, controls_of
+from mario_world_model.policies.world_model import WorldModelPolicy
+from mario_world_model.rollouts.play import play
+from mario_world_model.stray import StrayingAgent
+from mario_world_model.utils.atomic import written_whole
+from mario_world_model.utils.environment import MarioEnv, make_env
+from mario_world_model.utils.progress import progress
+from mario_world_model.utils.seeding import stream, stream_seed
+from mario_world_model.utils.workers import WorkerPool
+
+BANDS = (0.0, 0.01, 0.03, 0.08, 0.2, 1.0)
+"""Dreamt chances of death between which situations are looked at together."""
+
+_STRAY = 0.15
+_FIRST, _SPREAD, _PATIENCE = 8, 40, 40  # steps: before the search is asked, by lot, and until it has something to say
+_ASKED = 192  # dreams in which the plan that it chose is dreamt anew
+_STEP_STREAM, _SEARCH_STREAM, _GAME_STREAM = 50, 51, 52
+_X, _FLAG = TRUTH_FIELDS.index("x"), TRUTH_FIELDS.index("flag")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one plan."""
+
+    x: int
+    """Where it began, pixels from the start of the level."""
+    dreamt: float
+    """Chance of death that M gives it, in other dreams than those it was chosen by."""
+    real: float
+    """Share of its tries in the game that ended in death."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """Mean chances of death of plans to which the dream gives one in [first, last)."""
+
+    first: float
+    last: float
+    situations: int
+    dreamt: float
+    real: float
+    error: float
+    """Standard error of real − dreamt over situations; NaN for a single one."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    game: GameConfig
+    choice: PolicyChoice
+    seed: int
+    index: int
+    tries: int
+
+
+@dataclass
+class _PlanThenController(Agent):
+    """Goes on where another agent is: a plan first, whatever it sees, and then what the controller chooses."""
+
+    before: Agent
+    plan: Plans
+    _left: Plans | None = field(init=False)
+
+    def reset(self, seed: int) -> None:
+        super().reset(seed)
+        self._belief, self._last = self.before._belief, self.before._last
+        self._left = self.plan
+
+    def _choose(self, latents: Tensor) -> Tensor:
+        own = super()._choose(latents)
+        if self._left is None:
+            return own
+        action = self._left.actions[:, 0]
+        self._left = self._left.rest()
+        return action
+
+
+def check_search(config: CheckSearchConfig) -> list[Outcome]:
+    """The outcomes of all plans, one an episode at most; `config.output` gets them as JSON, with their bands."""
+    choice = _choice_of(config)
+    game = with_rom(config.game.with_controls(*controls_of(choice, GameConfig())))
+    tasks = [_Task(game, choice, config.seed, index, config.tries) for index in range(config.episodes)]
+    found: dict[int, Outcome | None] = {}
+    with WorkerPool(config.workers) as pool, progress("episodes", len(tasks), "episode") as bar:
+        for index, outcome in pool.run(_outcome, tasks):
+            found[index] = outcome
+            bar.update()
+    outcomes = [one for _, one in sorted(found.items()) if one is not None]
+    if not outcomes:
+        raise InputError(
+            f"--episodes {config.episodes}: expected episodes in which the agent is in danger, found none; "
+            "more of them, or a lower --lookahead-doubt, may have some"
+        )
+    with written_whole(config.output) as temporary:
+        plain = {"config": to_plain(config), "bands": to_plain(in_bands(outcomes)), "outcomes": to_plain(outcomes)}
+        temporary.write_text(json.dumps(plain, indent=2) + "\n")
+    return outcomes
+
+
+def in_bands(outcomes: Sequence[Outcome]) -> list[Band]:
+    """Outcomes by what the dream says of them, those bands that have any, and all of them last."""
+    dreamt, real = (np.array([getattr(one, name) for one in outcomes]) for name in ("dreamt", "real"))
+    limits = list(pairwise(BANDS))
+    found = []
+    for first, last in [*limits, (BANDS[0], BANDS[-1])]:
+        here = (dreamt >= first) & ((dreamt < last) | (last == BANDS[-1]))
+        count = int(here.sum())
+        if count:
+            gap = real[here] - dreamt[here]
+            error = float(gap.std(ddof=1) / np.sqrt(count)) if count > 1 else float("nan")
+            found.append(Band(first, last, count, float(dreamt[here].mean()), float(real[here].mean()), error))
+    return found
+
+
+def _choice_of(config: CheckSearchConfig) -> PolicyChoice:
+    files = (config.vae, config.mdnrnn, config.controller)
+    given = sum(file is not None for file in files)
+    if given != (0 if config.pretrained else len(files)):
+        raise InputError(
+            f"expected one agent: --vae, --mdnrnn and --controller, or --pretrained; found {given} of the three files "
+            f"{'beside' if config.pretrained else 'and no'} --pretrained"
+        )
+    vae, mdnrnn, controller = (
+        (pretrained.VAE, pretrained.MDN_RNN, pretrained.CONTROLLER) if config.pretrained else files
+    )
+    return PolicyChoice(vae=vae, mdnrnn=mdnrnn, controller=controller, lookahead=config.lookahead)
+
+
+def _outcome(task: _Task) -> Outcome | None:
+    """The outcome of a plan in one episode, or None where nothing was in danger. Runs in a worker process.
+
+    The controller plays it, astray at times: where an agent gets to that looks ahead is not where its controller does.
+    """
+    known = agent_of(task.choice)
+    lookahead: LookaheadConfig = task.choice.lookahead
+    player = StrayingAgent(known.world_model, known.controller, lookahead.lookahead_holds, _STRAY)
+    searcher = LookaheadAgent(known.world_model, known.controller, lookahead)
+    first = _FIRST + int(stream(task.seed, task.index, _STEP_STREAM).integers(_SPREAD))
+    start = place(task.game, task.index)
+    env = make_env(task.game)
+    game = env.unwrapped
+    assert isinstance(game, MarioEnv)
+    try:
+        moments = play(env, WorldModelPolicy(player), task.seed, task.index, first + _PATIENCE, start)
+        for step, moment in enumerate(moments):
+            if moment.terminated:
+                return None
+            if step < first:
+                continue
+            seed = stream_seed(task.seed, task.index, _SEARCH_STREAM)
+            searcher.take_over(player, seed)
+            WorldModelPolicy(searcher).act(moment.screen)
+            if not searcher.in_danger:
+                continue
+            assert searcher.chosen is not None
+            state, x = game.save_state(), int(moment.truth[_X])
+            agent = _PlanThenController(known.world_model, known.controller, player, searcher.chosen)
+            tries_seed = stream_seed(task.seed, task.index, _GAME_STREAM)
+            died = 0
+            for number in range(task.tries):
+                *_, last = play(env, WorldModelPolicy(agent), tries_seed, number, lookahead.lookahead_steps, state)
+                died += last.terminated and not last.truth[_FLAG]
+            dreamt = searcher.chance_of_death(_ASKED, seed + 1)
+            return Outcome(x, dreamt, died / task.tries)
+        return None
+    finally:
+        env.close()
+
+
+def describe_outcomes(outcomes: Sequence[Outcome], episodes: int, tries: int) -> str:
+    """Their bands as a table."""
+    lines = [
+        f"{len(outcomes)} plans that a search chose in {episodes} episodes, each played {tries} times; "
+        "how often they kill: dreamt | real"
+    ]
+    *bands, everything = in_bands(outcomes)
+    lines += [f"  dreamt {one.first:4.0%} to {one.last:4.0%}: {_means(one)}" for one in bands]
+    return "\n".join([*lines, f"  {'all':<19} {_means(everything)}"])
+
+
+def _means(band: Band) -> str:
+    error = "" if np.isnan(band.error) else f" (real − dreamt ± {band.error:.1%})"
+    return f"{band.dreamt:5.1%} | {band.real:5.1%}{error}, {band.situations} plans"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    return run_command(CheckSearchConfig, _report, "mario-world-model check-search", arguments)
+
+
+def _report(config: CheckSearchConfig) -> None:
+    print(describe_outcomes(check_search(config), config.episodes, config.tries))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
