@@ -10,6 +10,7 @@ played anyway, as `mario-world-model probe` asks it, does not show that.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -164,7 +165,9 @@ def _outcome(task: _Task) -> Outcome | None:
     known = agent_of(task.choice)
     lookahead: LookaheadConfig = task.choice.lookahead
     player = StrayingAgent(known.world_model, known.controller, lookahead.lookahead_holds, _STRAY)
-    searcher = LookaheadAgent(known.world_model, known.controller, lookahead)
+    # It is asked where it is in danger alone, and need not search wherever it gets nowhere until then.
+    wary = dataclasses.replace(lookahead, lookahead_progress=None, lookahead_still=0)
+    searcher = LookaheadAgent(known.world_model, known.controller, wary)
     first = _FIRST + int(stream(task.seed, task.index, _STEP_STREAM).integers(_SPREAD))
     start = place(task.game, task.index)
     env = make_env(task.game)
