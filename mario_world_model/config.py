@@ -817,9 +817,12 @@ class CheckSearchConfig:
     tries: int = 8
     """Times that a plan is played, each under other luck."""
     output: Path = Path("logs/check_search.json")
-    """Where every plan's figures go."""
+    """Where every plan's figures go. Those of finished episodes are safe at once, in <output>.partial, and the same
+    command goes on from there."""
     workers: int = 0
     """Emulator processes; 0: one per core."""
+    resume: bool = True
+    """Go on with the interrupted check of the same settings; --no-resume starts over."""
     seed: int = 2_000_000
     """Episode i depends on (seed, i) alone; far from the seeds of training and evaluation."""
 

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -23,10 +24,14 @@ from torch import Tensor
 from mario_world_model import pretrained
 from mario_world_model.command import run_command
 from mario_world_model.config import CheckSearchConfig, GameConfig, LookaheadConfig, to_plain
+from mario_world_model.emulation.rom import find_rom, rom_sha1
+from mario_world_model.emulation.stages import parse_env_id
 from mario_world_model.emulation.truth import TRUTH_FIELDS
 from mario_world_model.errors import InputError
 from mario_world_model.evaluation.episodes import with_rom
 from mario_world_model.evaluation.places import place
+from mario_world_model.evaluation.record import origin_of
+from mario_world_model.evaluation.unfinished import Unfinished
 from mario_world_model.lookahead import LookaheadAgent
 from mario_world_model.models.agent import Agent
 from mario_world_model.plans import Plans
@@ -34,8 +39,10 @@ from mario_world_model.policies.choice import PolicyChoice, agent_of, controls_o
 from mario_world_model.policies.world_model import WorldModelPolicy
 from mario_world_model.rollouts.play import play
 from mario_world_model.stray import StrayingAgent
+from mario_world_model.training.resume import settings_of
 from mario_world_model.utils.atomic import written_whole
 from mario_world_model.utils.environment import MarioEnv, make_env
+from mario_world_model.utils.lock import sole_writer
 from mario_world_model.utils.progress import progress
 from mario_world_model.utils.seeding import stream, stream_seed
 from mario_world_model.utils.workers import WorkerPool
@@ -60,6 +67,14 @@ class Outcome:
     """Chance of death that M gives it, in other dreams than those it was chosen by."""
     real: float
     """Share of its tries in the game that ended in death."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One episode, and what became of the plan of its search; None where nothing was in danger."""
+
+    index: int
+    outcome: Outcome | None
 
 
 @dataclass(frozen=True)
@@ -107,25 +122,54 @@ class _PlanThenController(Agent):
 
 
 def check_search(config: CheckSearchConfig) -> list[Outcome]:
-    """The outcomes of all plans, one an episode at most; `config.output` gets them as JSON, with their bands."""
+    """The outcomes of all plans, one an episode at most; `config.output` gets them as JSON, with their bands.
+
+    Those of finished episodes are safe at once, in <output>.partial.
+    """
     choice = _choice_of(config)
     game = with_rom(config.game.with_controls(*controls_of(choice, GameConfig())))
-    tasks = [_Task(game, choice, config.seed, index, config.tries) for index in range(config.episodes)]
-    found: dict[int, Outcome | None] = {}
-    with WorkerPool(config.workers) as pool, progress("episodes", len(tasks), "episode") as bar:
-        for index, outcome in pool.run(_outcome, tasks):
-            found[index] = outcome
-            bar.update()
-    outcomes = [one for _, one in sorted(found.items()) if one is not None]
-    if not outcomes:
-        raise InputError(
-            f"--episodes {config.episodes}: expected episodes in which the agent is in danger, found none; "
-            "more of them, or a lower --lookahead-doubt, may have some"
-        )
-    with written_whole(config.output) as temporary:
-        plain = {"config": to_plain(config), "bands": to_plain(in_bands(outcomes)), "outcomes": to_plain(outcomes)}
-        temporary.write_text(json.dumps(plain, indent=2) + "\n")
+    with sole_writer(config.output):
+        settings = _settings(config, choice, game)
+        asked = Unfinished(config.output, settings, config.resume, _asked_from_plain)
+        there = {one.index for one in asked.episodes}
+        tasks = [_Task(game, choice, config.seed, index, config.tries) for index in range(config.episodes)]
+        waiting = [task for task in tasks if task.index not in there]
+        done = len(tasks) - len(waiting)
+        with WorkerPool(config.workers) as pool, progress("episodes", len(tasks), "episode", done=done) as bar:
+            for _, one in pool.run(_ask, waiting):
+                asked.add(one)
+                bar.update()
+        episodes = sorted((one for one in asked.episodes if one.index < len(tasks)), key=lambda one: one.index)
+        outcomes = [one.outcome for one in episodes if one.outcome is not None]
+        if not outcomes:
+            raise InputError(
+                f"--episodes {config.episodes}: expected episodes in which the agent is in danger, found none; "
+                "more of them, or a lower --lookahead-doubt, may have some"
+            )
+        with written_whole(config.output) as temporary:
+            plain = {"config": to_plain(config), "bands": to_plain(in_bands(outcomes)), "outcomes": to_plain(outcomes)}
+            temporary.write_text(json.dumps(plain, indent=2) + "\n")
+        if len(episodes) == len(asked.episodes):
+            asked.forget()
     return outcomes
+
+
+def _settings(config: CheckSearchConfig, choice: PolicyChoice, game: GameConfig) -> dict[str, Any]:
+    """All that an outcome depends on beside its episode's index, as plain values."""
+    return {
+        **settings_of(game),
+        **settings_of(config.lookahead),
+        **origin_of(choice, config.pretrained).files,
+        "rom": rom_sha1(find_rom(parse_env_id(game.env).mode, game.rom)),
+        "seed": config.seed,
+        "tries": config.tries,
+    }
+
+
+def _asked_from_plain(plain: dict[str, Any]) -> Asked:
+    outcome = plain["outcome"]
+    found = None if outcome is None else Outcome(int(outcome["x"]), float(outcome["dreamt"]), float(outcome["real"]))
+    return Asked(int(plain["index"]), found)
 
 
 def in_bands(outcomes: Sequence[Outcome]) -> list[Band]:
@@ -157,8 +201,8 @@ def _choice_of(config: CheckSearchConfig) -> PolicyChoice:
     return PolicyChoice(vae=vae, mdnrnn=mdnrnn, controller=controller, lookahead=config.lookahead)
 
 
-def _outcome(task: _Task) -> Outcome | None:
-    """The outcome of a plan in one episode, or None where nothing was in danger. Runs in a worker process.
+def _ask(task: _Task) -> Asked:
+    """Play one episode. Runs in a worker process.
 
     The controller plays it, astray at times: where an agent gets to that looks ahead is not where its controller does.
     """
@@ -177,7 +221,7 @@ def _outcome(task: _Task) -> Outcome | None:
         moments = play(env, WorldModelPolicy(player), task.seed, task.index, first + _PATIENCE, start)
         for step, moment in enumerate(moments):
             if moment.terminated:
-                return None
+                break
             if step < first:
                 continue
             seed = stream_seed(task.seed, task.index, _SEARCH_STREAM)
@@ -194,8 +238,8 @@ def _outcome(task: _Task) -> Outcome | None:
                 *_, last = play(env, WorldModelPolicy(agent), tries_seed, number, lookahead.lookahead_steps, state)
                 died += last.terminated and not last.truth[_FLAG]
             dreamt = searcher.chance_of_death(_ASKED, seed + 1)
-            return Outcome(x, dreamt, died / task.tries)
-        return None
+            return Asked(task.index, Outcome(x, dreamt, died / task.tries))
+        return Asked(task.index, None)
     finally:
         env.close()
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+from mario_world_model.config import to_plain
 from mario_world_model.errors import InputError
-from mario_world_model.evaluation.episodes import EpisodeScore
-from mario_world_model.evaluation.record import episode_from_plain
 from mario_world_model.utils.atomic import written_whole
 
 _SCHEMA = 1
 
 
-class Unfinished:
+_Episode = TypeVar("_Episode")  # a dataclass of plain values
+
+
+class Unfinished(Generic[_Episode]):
     """The episodes that were played, one a line in `<output>.partial`; in memory alone without an output.
 
     Every line is there once its episode has ended, so that a kill costs those being played. The number of episodes
@@ -25,12 +27,16 @@ class Unfinished:
     are asked for than were played, all stay here.
     """
 
-    def __init__(self, output: Path | None, settings: dict[str, Any], resume: bool) -> None:
-        """Read what is there, or begin; `settings` are plain values, all that an episode depends on.
+    def __init__(
+        self, output: Path | None, settings: dict[str, Any], resume: bool, from_plain: Callable[[Any], _Episode]
+    ) -> None:
+        """Read what is there, or begin; `settings` are plain values, all that an episode depends on, and `from_plain`
+        makes an episode of its fields, or raises KeyError, TypeError or ValueError.
 
         Raises InputError when it is of an evaluation with other settings, or damaged.
         """
-        self.scores: list[EpisodeScore] = []
+        self.episodes: list[_Episode] = []
+        self._from_plain = from_plain
         self._file = None if output is None else partial_file(output)
         self._earlier = 0.0
         self._begun = time.monotonic()
@@ -46,11 +52,11 @@ class Unfinished:
         """What the episodes have taken so far, those before an interruption included."""
         return self._earlier + time.monotonic() - self._begun
 
-    def add(self, score: EpisodeScore) -> None:
+    def add(self, episode: _Episode) -> None:
         """Keep an episode."""
-        self.scores.append(score)
+        self.episodes.append(episode)
         if self._file is not None:
-            line = json.dumps({"seconds": round(self.seconds, 1), "episode": dataclasses.asdict(score)})
+            line = json.dumps({"seconds": round(self.seconds, 1), "episode": to_plain(episode)})
             with self._file.open("a") as file:
                 file.write(line + "\n")
 
@@ -68,7 +74,7 @@ class Unfinished:
                 raise ValueError(head["schema"])
             for line in lines:
                 self._earlier = float(line["seconds"])
-                self.scores.append(episode_from_plain(line["episode"]))
+                self.episodes.append(self._from_plain(line["episode"]))
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise InputError(
                 f"{path}: expected the episodes of an interrupted evaluation, found a damaged file; "
@@ -84,7 +90,7 @@ class Unfinished:
             )
         if torn:  # by a kill in the middle of a line
             _write(path, whole + newline)
-        print(f"{path}: {len(self.scores)} episodes are there already", file=sys.stderr)
+        print(f"{path}: {len(self.episodes)} episodes are there already", file=sys.stderr)
 
 
 def _write(path: Path, text: str) -> None:

@@ -33,7 +33,7 @@ from mario_world_model.emulation.stages import parse_env_id
 from mario_world_model.errors import InputError
 from mario_world_model.evaluation.episodes import EpisodeScore, evaluate_policy
 from mario_world_model.evaluation.protocols import PROTOCOLS, under_protocol
-from mario_world_model.evaluation.record import Record, origin_of, write_record
+from mario_world_model.evaluation.record import Record, episode_from_plain, origin_of, write_record
 from mario_world_model.evaluation.summary import Summary, describe, summarise
 from mario_world_model.evaluation.unfinished import Unfinished
 from mario_world_model.evaluation.watch import record_episode, show_episode
@@ -71,9 +71,10 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     game = config.game.with_controls(*controls_of(choice, GameConfig()))
     rom = rom_sha1(find_rom(parse_env_id(game.env).mode, game.rom))
     with sole_writer(config.output) if config.output else contextlib.nullcontext():
-        played = Unfinished(config.output, _settings(config, choice, game, {**origin.files, "rom": rom}), config.resume)
+        settings = _settings(config, choice, game, {**origin.files, "rom": rom})
+        played = Unfinished(config.output, settings, config.resume, episode_from_plain)
         _play(config, choice, game, played)
-        asked = [score for score in played.scores if score.index < config.episodes]
+        asked = [score for score in played.episodes if score.index < config.episodes]
         scores = sorted(asked, key=lambda score: score.index)
         evaluation = Evaluation(summarise(scores), scores, _watch(config, choice, game))
         if config.output is not None:
@@ -90,7 +91,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
                 config=to_plain(config),
             )
             write_record(config.output, record)
-        if len(scores) == len(played.scores):
+        if len(scores) == len(played.episodes):
             played.forget()
     return evaluation
 
@@ -114,9 +115,9 @@ def _spread(config: EvaluateConfig) -> bool:
     return config.protocol is not None and PROTOCOLS[config.protocol].spread
 
 
-def _play(config: EvaluateConfig, choice: PolicyChoice, game: GameConfig, played: Unfinished) -> None:
+def _play(config: EvaluateConfig, choice: PolicyChoice, game: GameConfig, played: Unfinished[EpisodeScore]) -> None:
     """Play those episodes that are not there yet."""
-    waiting = sorted(set(range(config.episodes)) - {score.index for score in played.scores})
+    waiting = sorted(set(range(config.episodes)) - {score.index for score in played.episodes})
     with (
         open_executor(config.cluster, config.workers) as executor,
         progress(choice.name, config.episodes, "episode", done=config.episodes - len(waiting)) as bar,

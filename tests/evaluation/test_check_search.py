@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -8,10 +9,24 @@ import pytest
 import torch
 
 from mario_world_model import cli
-from mario_world_model.evaluation.check_search import Outcome, _PlanThenController, in_bands
+from mario_world_model.config import CheckSearchConfig, GameConfig, LookaheadConfig
+from mario_world_model.errors import InputError
+from mario_world_model.evaluation.check_search import (
+    Asked,
+    Outcome,
+    _asked_from_plain,
+    _choice_of,
+    _PlanThenController,
+    _settings,
+    check_search,
+    in_bands,
+)
+from mario_world_model.evaluation.episodes import with_rom
+from mario_world_model.evaluation.unfinished import Unfinished, partial_file
 from mario_world_model.models.agent import Agent
 from mario_world_model.models.mdn_rnn import DEATH, FLAG
 from mario_world_model.plans import Plans
+from mario_world_model.policies.choice import controls_of
 from tests.test_lookahead import FRAME
 from tests.world import save_world, small_world, who_prefers
 
@@ -66,9 +81,30 @@ def test_plans_of_a_search_are_dreamt_and_played(tmp_path: Path, capsys: pytest.
     assert everything["situations"] == len(found["outcomes"])
     assert f"{len(found['outcomes'])} plans that a search chose in 3 episodes, each played 2 times" in said
     assert f"{everything['dreamt']:5.1%} | {everything['real']:5.1%}" in said
-    # The same seeds, the same outcomes.
-    assert cli.main([*command.split(), "--output", f"{tmp_path}/t.json"]) == 0
-    assert json.loads((tmp_path / "t.json").read_text())["outcomes"] == found["outcomes"]
+    # The same seeds, the same outcomes; of more episodes than are asked for, all stay for a later command.
+    command = command.replace("s.json", "t.json").replace("--episodes 3", "--episodes 2")
+    assert cli.main(command.split()) == 0
+    two = json.loads((tmp_path / "t.json").read_text())["outcomes"]
+    assert two == found["outcomes"][: len(two)]
+    assert not (tmp_path / "t.json.partial").exists()
+
+
+@pytest.mark.usefixtures("rom")
+def test_a_check_that_was_broken_off_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_world(tmp_path, small_world())
+    agent = {"vae": tmp_path / "v.pt", "mdnrnn": tmp_path / "m.pt", "controller": tmp_path / "c.pt"}
+    lookahead = LookaheadConfig(2, lookahead_steps=2, lookahead_second=0)
+    config = CheckSearchConfig(**agent, lookahead=lookahead, episodes=2, tries=1, output=tmp_path / "s.json", workers=1)
+    choice = _choice_of(config)
+    known = Asked(0, Outcome(123, 0.25, 0.5))
+    game = with_rom(config.game.with_controls(*controls_of(choice, GameConfig())))
+    Unfinished(config.output, _settings(config, choice, game), True, _asked_from_plain).add(known)
+    with pytest.raises(InputError, match="found one with another tries"):
+        check_search(dataclasses.replace(config, tries=2))
+    assert check_search(config)[0] == known.outcome
+    assert "1 episodes are there already" in capsys.readouterr().err
+    assert not partial_file(config.output).exists()
+    assert check_search(dataclasses.replace(config, resume=False))[0] != known.outcome
 
 
 @pytest.mark.usefixtures("rom")

@@ -14,6 +14,7 @@ import pytest
 from mario_world_model import cli
 from mario_world_model.errors import InputError
 from mario_world_model.evaluation.episodes import EpisodeScore
+from mario_world_model.evaluation.record import episode_from_plain
 from mario_world_model.evaluation.unfinished import Unfinished, partial_file
 
 LINE = "evaluate --policy uniform --episodes 12 --max-steps 60 --workers 1 --seed 7 --output r.json"
@@ -97,34 +98,36 @@ def test_without_an_output_nothing_is_promised(there: Path) -> None:
 
 def test_a_torn_line_is_left_out_and_a_damaged_file_refused(tmp_path: Path) -> None:
     output, score = tmp_path / "r.json", EpisodeScore(3, 10.0, 400, False, True, 50, 200, (398, 80), (2, 3), "1x50")
-    played = Unfinished(output, {"seed": 1, "holds": (1, 4)}, resume=True)
+    played = Unfinished(output, {"seed": 1, "holds": (1, 4)}, resume=True, from_plain=episode_from_plain)
     played.add(score)
     file = partial_file(output)
     whole = file.read_text()
     file.write_text(whole + whole.splitlines()[1][:30])
-    again = Unfinished(output, {"seed": 1, "holds": (1, 4)}, resume=True)
-    assert again.scores == [score]
+    again = Unfinished(output, {"seed": 1, "holds": (1, 4)}, resume=True, from_plain=episode_from_plain)
+    assert again.episodes == [score]
     assert file.read_text() == whole
     for damage in ("", "\n", "[]\n", whole.replace("400", '"far"'), whole.replace('"schema": 1', '"schema": 9')):
         file.write_text(damage)
         with pytest.raises(InputError, match=r"r\.json\.partial: expected the episodes .* --no-resume starts over"):
-            Unfinished(output, {"seed": 1}, resume=True)
-    assert Unfinished(output, {"seed": 1}, resume=False).scores == []
+            Unfinished(output, {"seed": 1}, resume=True, from_plain=episode_from_plain)
+    assert Unfinished(output, {"seed": 1}, resume=False, from_plain=episode_from_plain).episodes == []
 
 
 def test_what_a_link_leads_to_is_left_alone(tmp_path: Path) -> None:
     output, theirs = tmp_path / "r.json", tmp_path / "theirs"
     theirs.write_text("theirs")
     partial_file(output).symlink_to(theirs)
-    Unfinished(output, {}, resume=True).add(EpisodeScore(0, 1.0, 40, False, False, 5, 20))
+    Unfinished(output, {}, resume=True, from_plain=episode_from_plain).add(
+        EpisodeScore(0, 1.0, 40, False, False, 5, 20)
+    )
     assert theirs.read_text() == "theirs"
     assert lines_of(partial_file(output)) == 2
 
 
 def test_the_time_before_an_interruption_counts(tmp_path: Path) -> None:
     output, score = tmp_path / "r.json", EpisodeScore(0, 1.0, 40, False, False, 5, 20)
-    Unfinished(output, {}, resume=True).add(score)
+    Unfinished(output, {}, resume=True, from_plain=episode_from_plain).add(score)
     file = partial_file(output)
     head, line = file.read_text().splitlines()
     file.write_text(f"{head}\n{json.dumps({**json.loads(line), 'seconds': 100.5})}\n")
-    assert 100.5 <= Unfinished(output, {}, resume=True).seconds < 101.0
+    assert 100.5 <= Unfinished(output, {}, resume=True, from_plain=episode_from_plain).seconds < 101.0
