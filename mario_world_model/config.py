@@ -797,7 +797,8 @@ class CheckSearchConfig:
 
     From places spread over 1-1 the controller plays, at times astray. Where, after some steps drawn by lot, what it
     intends may first kill, a plan is searched for, and that is dreamt anew and played in the game, the controller
-    playing on after it. Give --vae, --mdnrnn and --controller, or --pretrained.
+    playing on after it; --lookahead-progress and --lookahead-still play no part. Give --vae, --mdnrnn and
+    --controller, or --pretrained.
     """
 
     preset: PresetName = "default"

@@ -109,7 +109,7 @@ class _PlanThenController(Agent):
 
     def reset(self, seed: int) -> None:
         super().reset(seed)
-        self._belief, self._last = self.before._belief, self.before._last
+        self.take_over(self.before)
         self._left = self.plan
 
     def _choose(self, latents: Tensor) -> Tensor:
@@ -225,7 +225,8 @@ def _ask(task: _Task) -> Asked:
             if step < first:
                 continue
             seed = stream_seed(task.seed, task.index, _SEARCH_STREAM)
-            searcher.take_over(player, seed)
+            searcher.reset(seed)
+            searcher.take_over(player)
             WorldModelPolicy(searcher).act(moment.screen)
             if not searcher.in_danger:
                 continue

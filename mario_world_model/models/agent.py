@@ -69,9 +69,8 @@ class Agent:
         self._last = None
         self._luck = torch.Generator().manual_seed(seed)
 
-    def take_over(self, other: Agent, seed: int) -> None:
+    def take_over(self, other: Agent) -> None:
         """Go on in the episode of another agent of this world model, knowing what that one knows."""
-        self.reset(seed)
         self._belief, self._last = other._belief, other._last
 
     @torch.no_grad()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,16 @@ def test_who_is_never_in_danger_is_told(tmp_path: Path, capsys: pytest.CaptureFi
     assert not (tmp_path / "s.json").exists()
 
 
-@pytest.mark.parametrize("flags", ["", "--pretrained --vae v.pt", "--vae v.pt --mdnrnn m.pt", "--pretrained --tries 0"])
-def test_one_agent_is_checked(flags: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("", "expected one agent: .* found 0 of the three files and no --pretrained"),
+        ("--pretrained --vae v.pt", "expected one agent: .* found 1 of the three files beside --pretrained"),
+        ("--vae v.pt --mdnrnn m.pt", "expected one agent: .* found 2 of the three files and no --pretrained"),
+        ("--pretrained --tries 0", "tries: expected at least 1, found 0"),
+        ("--pretrained --lookahead 0", "lookahead: expected at least 1 dream to search in"),
+    ],
+)
+def test_one_agent_is_checked(flags: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["check-search", *flags.split()]) == 2
-    assert "expected" in capsys.readouterr().err
+    assert re.search(said, capsys.readouterr().err)
