@@ -19,9 +19,11 @@ from mario_world_model.dream import Dream
 from mario_world_model.models.agent import Agent
 from mario_world_model.models.controller import Controllers
 from mario_world_model.models.mixture import draw_gumbel
+from mario_world_model.models.precision import precision_on
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.training.fitness import DreamFitness
 from mario_world_model.training.train_controller import _SearchSpace
+from mario_world_model.utils.devices import CPU
 
 _RUN = RunConfig()
 _PLAIN_DREAMS = 16  # of the thousands that a generation has: enough for a rate
@@ -54,6 +56,11 @@ def measure_dreaming(bench: Bench) -> None:
         dream = Dream(world, config, _RUN.population_size, starts, weighed=True)
         differ = f"{figure.measured}; {_differing(dream, candidates):.0%} of the dreams differ"
         bench.found(dataclasses.replace(figure, measured=differ))
+
+    if precision_on(CPU, "auto") == "bfloat16":
+        half = generation(world.multiplying_in("bfloat16"), config, candidates, starts)
+        both_bits = compare(half, generation(world, config, candidates, starts), bench.repeats)
+        bench.found(ratio("dream", "the same in bfloat16, in float32", both_bits, "steps", 1.5))
 
     alone = dream_step(world.mdn_rnn, world.mdn_rnn.actions, 1)
     formula = f"{DREAM_FORMULA}, of which there is one"

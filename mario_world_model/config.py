@@ -236,6 +236,9 @@ class LookaheadConfig:
     by lot that is safe in it; 0: never."""
     lookahead_death_cost: float = 1200.0
     """What a death in them costs, in reward: enough to stop before a pit rather than jump it at one chance in ten."""
+    lookahead_precision: PrecisionChoice = "auto"
+    """What M's heads multiply in in these dreams; auto: bfloat16 on a CPU that has instructions for it (AMX or
+    AVX512-BF16), which is some twice as fast, else float32."""
 
     def __post_init__(self) -> None:
         _refuse_unless(0 <= self.lookahead <= 4096, self, "lookahead", "0 to 4096 dreams")
@@ -533,6 +536,9 @@ class TrainControllerConfig:
     """Controller checkpoint to start from instead of zeros."""
     device: DeviceChoice = "auto"
     """auto: CUDA, else Apple MPS, else CPU."""
+    precision: PrecisionChoice = "auto"
+    """What M's heads multiply in in dreams; auto: bfloat16 on a CPU that has instructions for it (AMX or AVX512-BF16),
+    which is some twice as fast, else float32."""
     logs: Path = Path("logs")
     """Folder for TensorBoard and JSON lines."""
     wandb: bool = False
@@ -1031,8 +1037,8 @@ class RunConfig:
     device: DeviceChoice = "auto"
     """auto: CUDA, else Apple MPS, else CPU."""
     precision: PrecisionChoice = "auto"
-    """What V and M multiply in while they are trained; auto: bfloat16 on a CPU with AMX, which makes twice the updates
-    a minute in it, else float32."""
+    """What V and M multiply in while they are trained, and M while C is evolved in it; auto: bfloat16 on a CPU that has
+    instructions for it (AMX or AVX512-BF16), which makes twice the updates a minute in it, else float32."""
     resume: bool = True
     """Go on with the interrupted run of the same settings; --no-resume starts over."""
     seed: int = 0

@@ -17,11 +17,14 @@ from mario_world_model.models.mixture import MixtureNoise, draw_gumbel, draw_noi
 from mario_world_model.models.world_model import Starts, WorldModel
 
 _AS_GOOD_AS_DEAD = 1e-3  # chance of having lived below which the rest of a dream cannot matter
+# Different dreams come in multiples of this many rows, the last ones again: the kernels of products are made for a
+# number of rows, which takes longer than a product of so many.
+_ROWS = 32
 
 
 @dataclass
 class _Situation:
-    """N different dreams, N ≤ P·S: those that began alike and have gone alike since are one."""
+    """N dreams: those that began alike and have gone alike since are one, but for some that fill up their number."""
 
     which: Tensor  # int64 (P, S): which of the N every candidate dreams
     start: Tensor  # int64 (N,): the start state, whose luck it has
@@ -135,8 +138,8 @@ class Dream:
 
     @property
     def different(self) -> int:
-        """N, how many of the P·S dreams differ so far."""
-        return len(self._now().start)
+        """How many of the P·S dreams differ so far."""
+        return int(self._now().which.amax()) + 1
 
     def _stick(self, actions: Tensor) -> Tensor:
         luck = torch.rand(self.starts, generator=self._luck, device=actions.device)
@@ -147,13 +150,15 @@ class Dream:
         """How dreams part under actions int64 (P, S).
 
         Returns which of the N' dreams there are then each candidate dreams (P, S), which each of them was before (N',)
-        and the action that made it another (N',). All that are over become one: they differ in nothing that counts.
+        and the action that made it another (N',), N' a multiple of `_ROWS`. All that are over become one: they differ
+        in nothing that counts.
         """
         now, choices = self._now(), self.world_model.mdn_rnn.actions
         over = (now.alive == 0.0)[now.which]
         one_of_them = now.alive.argmin() * choices
         step = torch.where(over, one_of_them, now.which * choices + actions)
         steps, which = torch.unique(step, return_inverse=True)
+        steps = torch.cat([steps, steps[-1:].expand(-len(steps) % _ROWS)])
         return which, steps // choices, steps % choices
 
     def _features(self) -> Tensor:

@@ -13,6 +13,8 @@ from mario_world_model.dream import Dream
 from mario_world_model.emulation.landmarks import LANDMARKS
 from mario_world_model.models.agent import Agent
 from mario_world_model.models.mixture import draw_gumbel
+from mario_world_model.models.precision import precision_on
+from mario_world_model.models.world_model import WorldModel
 from mario_world_model.plans import Plans
 
 _AGAIN = 3  # times the dreams in which it searches again
@@ -45,6 +47,7 @@ class LookaheadAgent(Agent):
 
     config: LookaheadConfig
     stray: float = 0.0
+    _dreamt: WorldModel = field(init=False)  # the world model, in the precision in which it is dreamt in
     _dream_luck: torch.Generator = field(init=False)
     chosen: Plans | None = field(init=False)
     """The one plan that it follows, of which it played the first action; None before its first step."""
@@ -53,6 +56,11 @@ class LookaheadAgent(Agent):
     _astray: bool = field(init=False)
     _by_lot: bool = field(init=False)  # whether what it follows was drawn so
     _still: int = field(init=False)  # steps in which nothing has moved
+
+    def __post_init__(self) -> None:
+        precision = precision_on(self.world_model.device, self.config.lookahead_precision)
+        self._dreamt = self.world_model.multiplying_in(precision)
+        super().__post_init__()
 
     def reset(self, seed: int) -> None:
         super().reset(seed)
@@ -183,7 +191,7 @@ class LookaheadAgent(Agent):
         When a plan is over the controller plays on.
         """
         config = DreamConfig(horizon=self.config.lookahead_steps)
-        dream = Dream(self.world_model, config, len(plans), dreams, weighed=True)
+        dream = Dream(self._dreamt, config, len(plans), dreams, weighed=True)
         luck = torch.Generator(device=latents.device).manual_seed(seed)
         cases = self._belief.draw(dreams, torch.Generator().manual_seed(seed))
         dream.reset_at(seed, latents.expand(dreams, -1), self._belief.memory.of(cases), self._belief.actions[cases])

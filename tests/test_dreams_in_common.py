@@ -88,6 +88,7 @@ def test_candidates_that_do_the_same_are_in_the_same_dream() -> None:
     dream = Dream(world, CONFIG, 50, STARTS, weighed=True)
     dream_returns(dream, twins, seed=4)
     assert dream.different == STARTS
+    assert dream._now().latents.shape == (-(-STARTS // 32) * 32, 64)  # filled up
 
 
 def test_dreams_that_are_over_take_no_more_work() -> None:

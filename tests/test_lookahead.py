@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mario_world_model import cli
-from mario_world_model.config import DreamConfig, LookaheadConfig
+from mario_world_model.config import DreamConfig, LookaheadConfig, Precision
 from mario_world_model.dream import Dream, dream_returns
 from mario_world_model.lookahead import LookaheadAgent
 from mario_world_model.models.agent import Agent, Belief
@@ -363,7 +363,8 @@ def test_half_astray_it_searches_for_the_other_half() -> None:
 def test_what_an_action_is_worth_is_what_dreams_that_begin_with_it_pay() -> None:
     """One whose every action is the one to be tried dreams the return that `dream_returns` has for it."""
     world = small_world()
-    config = LookaheadConfig(lookahead=16, lookahead_steps=6, lookahead_death_cost=30.0)
+    exact = LookaheadConfig(lookahead_precision="float32")
+    config = dataclasses.replace(exact, lookahead=16, lookahead_steps=6, lookahead_death_cost=30.0)
     latents, memory = world.recall(world.starts)
     here, played = latents[9:10], world.starts.actions[9:10, -1]
     for action in range(ACTIONS):
@@ -376,6 +377,21 @@ def test_what_an_action_is_worth_is_what_dreams_that_begin_with_it_pay() -> None
         dream.reset = lambda seed, dream=dream, at=sixteen: dream.reset_at(seed, *at)  # type: ignore[method-assign, misc]
         expected = dream_returns(dream, agent.controller, seed=4, death_cost=30.0).mean()
         torch.testing.assert_close(returns[action], expected, rtol=1e-4, atol=1e-3)
+
+
+@torch.no_grad()
+def test_what_is_dreamt_in_bfloat16_is_nearly_the_same() -> None:
+    world = small_world(ending_heads=2)
+    latents, memory = world.recall(world.starts)
+    found = {}
+    for precision in get_args(Precision):
+        config = LookaheadConfig(lookahead=64, lookahead_steps=6, lookahead_precision=precision)
+        agent = LookaheadAgent(world, who_prefers(world, 0), config)
+        agent._belief = certain(memory, 9, 3)
+        found[precision] = torch.stack(agent._try(Plans.held(torch.arange(ACTIONS), 1), latents[9:10], 4, 64))
+    exact, half = found["float32"], found["bfloat16"]
+    assert not torch.equal(exact, half)
+    torch.testing.assert_close(half, exact, rtol=0.02, atol=0.02)
 
 
 @pytest.mark.usefixtures("rom")

@@ -48,8 +48,9 @@ class EndingHeads(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Log odds (..., E) of the members' mean probability, from inputs (..., I)."""
-        scaled = self.scaled(inputs)
-        return mean_odds(torch.stack([member(scaled) for member in self.members]))
+        # Of members that multiply in bfloat16 as well (`MDNRNN.in_bfloat16`) the odds have all bits.
+        scaled = self.scaled(inputs).to(next(self.members.parameters()).dtype)
+        return mean_odds(torch.stack([member(scaled).to(inputs.dtype) for member in self.members]))
 
     def scaled(self, inputs: Tensor) -> Tensor:
         """Inputs in units of their deviation over the data."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from dataclasses import dataclass
 
@@ -95,6 +96,17 @@ class MDNRNN(nn.Module):
         other.load_state_dict(kept, strict=False)
         return other.train(self.training)
 
+    def in_bfloat16(self) -> MDNRNN:
+        """A copy to dream in, whose heads multiply in bfloat16. The LSTM, the latents that means start from and all
+        densities keep float32."""
+        other = copy.deepcopy(self)
+        for head in (other.head, other.mixture_head, other.gate_head, other.step_head):
+            if head is not None:
+                head.bfloat16()
+        if other.ending_heads is not None:
+            other.ending_heads.members.bfloat16()
+        return other
+
     def initial_memory(self, batch: int) -> Memory:
         """The empty memory with which an episode begins.
 
@@ -102,7 +114,7 @@ class MDNRNN(nn.Module):
         is one: Z + 1 numbers more.
         """
         units, kept = self.config.hidden_size, (self.latent_size + 1 if self.config.reads_change else 0)
-        zeros = self.step_head.weight.new_zeros(batch, self.hidden_size + units + kept)
+        zeros = next(self.lstm.parameters()).new_zeros(batch, self.hidden_size + units + kept)
         return Memory(*zeros.split([self.hidden_size, units + kept], dim=1))
 
     def forward(self, latents: Tensor, actions: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
@@ -158,12 +170,12 @@ class MDNRNN(nn.Module):
         seen, hidden = hidden, self._read(hidden, latents)
         weight = self.mixture_head.weight.view(self.config.mixtures, self._rows, -1)
         bias = self.mixture_head.bias.view(self.config.mixtures, self._rows)
-        log_pi = functional.log_softmax(hidden @ weight[:, 0].T + bias[:, 0], dim=-1)
+        log_pi = functional.log_softmax(_all_bits(hidden @ weight[:, 0].T + bias[:, 0]), dim=-1)
         component = choose_component(log_pi.unsqueeze(-1), noise, temperature).flatten()
-        raw = hidden.new_empty(len(hidden), 2 * self.latent_size)
+        raw = latents.new_empty(len(hidden), 2 * self.latent_size)
         for number in range(self.config.mixtures):
             rows = (component == number).nonzero().squeeze(-1)
-            raw[rows] = torch.addmm(bias[number, 1:], hidden[rows], weight[number, 1:].T)
+            raw[rows] = torch.addmm(bias[number, 1:], hidden[rows], weight[number, 1:].T).to(raw.dtype)
         sample = sample_gaussian(*self._gaussian(raw, self._anchor(hidden, latents)), noise, temperature)
         return Imagined(sample, *self._reward_and_ending(hidden, seen, latents))
 
@@ -188,7 +200,7 @@ class MDNRNN(nn.Module):
     def _read(self, hidden: Tensor, latents: Tensor) -> Tensor:
         """What the output layers are linear in, (..., W): hidden states, or what the head makes of them."""
         if self.head is None:
-            return hidden
+            return hidden.to(self.mixture_head.weight.dtype)
         read: Tensor = self.head(hidden, latents.clamp(-_LATENT_BOUND, _LATENT_BOUND))
         return read
 
@@ -227,9 +239,13 @@ class MDNRNN(nn.Module):
 
 
 def _outputs(head: nn.Linear, hidden: Tensor) -> Tensor:
-    """What a head says, in the precision of its weights whatever it multiplies in: densities take all bits."""
-    said: Tensor = head(hidden)
-    return said.to(head.weight.dtype)
+    """What a head says, in all bits."""
+    return _all_bits(head(hidden))
+
+
+def _all_bits(said: Tensor) -> Tensor:
+    """In float32 at least, whatever was multiplied in: densities take all bits."""
+    return said.to(torch.promote_types(said.dtype, torch.float32))
 
 
 def _changes(latents: Tensor, before: Tensor) -> Tensor:
@@ -256,6 +272,6 @@ class HiddenHead(nn.Module):
 
     def forward(self, hidden: Tensor, latents: Tensor) -> Tensor:
         """Hidden states (..., H) and latents (..., Z) to (..., W)."""
-        entered = self.enter(torch.cat([hidden, latents], dim=-1))
+        entered = self.enter(torch.cat([hidden, latents], dim=-1).to(self.enter.weight.dtype))
         read: Tensor = self.leave(entered + self.block(entered))
         return read

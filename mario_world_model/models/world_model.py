@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mario_world_model.config import ActionSet, ViewConfig
+from mario_world_model.config import ActionSet, Precision, ViewConfig
 from mario_world_model.models.mdn_rnn import MDNRNN, Imagined
 from mario_world_model.models.memory import Memory
 from mario_world_model.models.mixture import MixtureNoise
@@ -74,6 +74,10 @@ class WorldModel:
         return dataclasses.replace(
             self, vae=self.vae.to(device), mdn_rnn=self.mdn_rnn.to(device), starts=self.starts.to(device)
         )
+
+    def multiplying_in(self, precision: Precision) -> WorldModel:
+        """The same to dream in, with the products of M's heads in this precision."""
+        return self if precision == "float32" else dataclasses.replace(self, mdn_rnn=self.mdn_rnn.in_bfloat16())
 
     def encode(self, frames: Tensor) -> Tensor:
         """Posterior means (B, Z) of frames uint8 (B, 64, 64, 3)."""

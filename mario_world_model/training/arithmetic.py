@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 import torch
 
-from mario_world_model.config import Precision, PrecisionChoice, TrainMDNRNNConfig, TrainVAEConfig
+from mario_world_model.config import TrainMDNRNNConfig, TrainVAEConfig
 from mario_world_model.errors import InputError
 from mario_world_model.training.ranks import Ranks
-
-
-def precision_on(device: torch.device, choice: PrecisionChoice) -> Precision:
-    """What `choice` is on a device.
-
-    A GPU is no faster in bfloat16 with networks of this size, and a CPU that has to emulate it a hundred times slower.
-    """
-    if choice != "auto":
-        return choice
-    # Which instructions there are not every torch can say.
-    known: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return "bfloat16" if device.type == "cpu" and known.get("amx_bf16", False) else "float32"
 
 
 def check_arithmetic(config: TrainVAEConfig | TrainMDNRNNConfig, device: torch.device, ranks: Ranks) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mario_world_model.checkpoints import load_world_model
-from mario_world_model.config import DreamConfig, GameConfig
+from mario_world_model.config import DreamConfig, GameConfig, Precision
 from mario_world_model.dream import Dream, dream_returns
 from mario_world_model.evaluation.episodes import score_episode, with_rom
 from mario_world_model.models.agent import Agent
@@ -71,12 +71,22 @@ class DreamsInParts:
     death_cost: float
     parts: int
     executor: Executor
+    precision: Precision = "float32"
 
     def __call__(self, controllers: Controllers, situations: int, seed: int) -> NDArray[np.float64]:
         here = controllers.to(torch.device("cpu"))
         cuts = np.linspace(0, len(here.bias), min(self.parts, len(here.bias)) + 1).astype(int).tolist()
         tasks = [
-            _Dreams(self.vae, self.mdnrnn, self.config, self.death_cost, here.part(slice(*rows)), situations, seed)
+            _Dreams(
+                self.vae,
+                self.mdnrnn,
+                self.precision,
+                self.config,
+                self.death_cost,
+                here.part(slice(*rows)),
+                situations,
+                seed,
+            )
             for rows in itertools.pairwise(cuts)
         ]
         returns = dict(self.executor.run(_dream, tasks))
@@ -89,6 +99,7 @@ class _Dreams:
 
     vae: Path
     mdnrnn: Path
+    precision: Precision
     config: DreamConfig
     death_cost: float
     controllers: Controllers
@@ -99,7 +110,8 @@ class _Dreams:
 def _dream(task: _Dreams) -> NDArray[np.float64]:
     """Runs in a worker process, on its device."""
     device = torch.device(assigned_device())
-    fitness = DreamFitness(_world_model(task.vae, task.mdnrnn, device), task.config, task.death_cost)
+    world_model = _world_model(task.vae, task.mdnrnn, device, task.precision)
+    fitness = DreamFitness(world_model, task.config, task.death_cost)
     return fitness(task.controllers.to(device), task.situations, task.seed)
 
 
@@ -147,5 +159,5 @@ def _score(task: _Episode) -> float:
 
 
 @functools.lru_cache(maxsize=1)
-def _world_model(vae: Path, mdnrnn: Path, device: torch.device) -> WorldModel:
-    return load_world_model(vae, mdnrnn)[0].to(device)
+def _world_model(vae: Path, mdnrnn: Path, device: torch.device, precision: Precision = "float32") -> WorldModel:
+    return load_world_model(vae, mdnrnn)[0].to(device).multiplying_in(precision)

@@ -41,9 +41,9 @@ from mario_world_model.config import (
 from mario_world_model.errors import InputError
 from mario_world_model.evaluation.dream_beside_reality import compare, filmstrip, video_frames
 from mario_world_model.evaluation.summary import Summary, describe
+from mario_world_model.models.precision import precision_on
 from mario_world_model.rollouts.dataset import Dataset, open_dataset
 from mario_world_model.rollouts.episode import Episode
-from mario_world_model.training.arithmetic import precision_on
 from mario_world_model.training.data_collection import collect
 from mario_world_model.training.evaluate import evaluate
 from mario_world_model.training.gathering import collection_waits
@@ -239,6 +239,7 @@ class _Run:
             workers=self.config.workers,
             cluster=self.config.cluster,
             device=self.config.device,
+            precision=self._precision,
             resume=self.config.resume,
             logs=self.logs,
             wandb=self.config.wandb,

@@ -34,11 +34,12 @@ with warnings.catch_warnings():
 
 from mario_world_model.checkpoints import load_controller, load_world_model, save_controllers
 from mario_world_model.command import run_command
-from mario_world_model.config import TrainControllerConfig, to_plain
+from mario_world_model.config import Precision, TrainControllerConfig, to_plain
 from mario_world_model.emulation.actions import ACTION_SETS
 from mario_world_model.emulation.landmarks import LANDMARKS
 from mario_world_model.errors import InputError
 from mario_world_model.models.controller import Controllers, FeatureScaling, Layer, first_vector, parameter_count
+from mario_world_model.models.precision import precision_on
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.training.budget import Budget
 from mario_world_model.training.evolution import History
@@ -79,9 +80,7 @@ def train_controller(config: TrainControllerConfig) -> ControllerFigures:
     Every tenth generation the best candidate and the mean of the distribution meet the same unseen
     luck; the best of all that met it is written, at once.
     """
-    device = choose_device(config.device)
-    world_model, fingerprint = load_world_model(config.vae, config.mdnrnn)
-    world_model = world_model.to(device)
+    world_model, fingerprint = _dreamt_in(config)
     inputs = {"vae": config.vae, "mdnrnn": config.mdnrnn, "init": config.init}
     gpus = int(config.fitness == "dream" and config.dream_on == "gpus")
     with (
@@ -89,6 +88,18 @@ def train_controller(config: TrainControllerConfig) -> ControllerFigures:
         open_executor(config.cluster, config.workers, gpus=gpus) as executor,
     ):
         return run.finished(ControllerFigures) or _evolve(config, world_model, fingerprint, run, executor)
+
+
+def _dreamt_in(config: TrainControllerConfig) -> tuple[WorldModel, str]:
+    """The world model of a configuration, on its device and in its precision, and M's fingerprint."""
+    world_model, fingerprint = load_world_model(config.vae, config.mdnrnn)
+    device = choose_device(config.device)
+    return world_model.to(device).multiplying_in(_precision(config, device)), fingerprint
+
+
+def _precision(config: TrainControllerConfig, device: torch.device) -> Precision:
+    # Decided here for all who dream, so that which of them dreams what changes nothing.
+    return precision_on(torch.device("cuda") if config.dream_on == "gpus" else device, config.precision)
 
 
 def _evolve(
@@ -171,8 +182,7 @@ def _parallel(config: TrainControllerConfig) -> int | None:
 
 def fittest(controllers: Sequence[Path], config: TrainControllerConfig) -> Path:
     """Which of some controllers dreams best in the world model of a configuration, all under the same luck."""
-    world_model, _ = load_world_model(config.vae, config.mdnrnn)
-    world_model = world_model.to(choose_device(config.device))
+    world_model, _ = _dreamt_in(config)
     fitness = DreamFitness(world_model, config.dream, config.death_cost)
     luck = stream_seed(config.seed, _FITTEST_STREAM)
     known = [load_controller(path, world_model, None).to(world_model.device) for path in controllers]
@@ -243,7 +253,15 @@ def _fitness(config: TrainControllerConfig, world_model: WorldModel, executor: E
     if config.fitness == "dream":
         if config.dream_parts == 1:
             return DreamFitness(world_model, config.dream, config.death_cost), _CHECK_DREAMS
-        parts = DreamsInParts(config.vae, config.mdnrnn, config.dream, config.death_cost, config.dream_parts, executor)
+        parts = DreamsInParts(
+            config.vae,
+            config.mdnrnn,
+            config.dream,
+            config.death_cost,
+            config.dream_parts,
+            executor,
+            _precision(config, world_model.device),
+        )
         return parts, _CHECK_DREAMS
     controls = world_model.controls
     game = config.game.with_controls(controls.actions, controls.frame_skip)

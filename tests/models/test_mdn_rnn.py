@@ -78,6 +78,29 @@ def test_imagining_is_sampling_from_the_prediction(
     torch.testing.assert_close(fast.ending_logits.double(), plain.ending_logits, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(("head_size", "joint", "ending_heads"), [(20, True, 2), (0, True, 0), (20, False, 0)])
+@torch.no_grad()
+def test_in_bfloat16_it_imagines_nearly_the_same_and_densities_keep_all_bits(
+    head_size: int, joint: bool, ending_heads: int
+) -> None:
+    network = small_world(head_size=head_size, joint=joint, ending_heads=ending_heads).mdn_rnn
+    before = copy.deepcopy(network.state_dict())
+    half = network.in_bfloat16()
+    latents, actions = torch.randn(50, 1, 64), torch.randint(ACTIONS, (50, 1))
+    hidden, memory = half(latents, actions, half.initial_memory(50))
+    assert torch.equal(hidden, network(latents, actions, network.initial_memory(50))[0])
+    assert memory.cell.dtype == torch.float32
+    noise = draw_noise((50,), 3, network.choices, 64, torch.Generator().manual_seed(0))
+    exact, near = (one.imagine(hidden[:, 0], latents[:, 0], noise, 0.0) for one in (network, half))
+    said = half.predict(hidden, latents).latent
+    assert {said.log_pi.dtype, said.mean.dtype, said.log_sigma.dtype, near.ending_logits.dtype} == {torch.float32}
+    same = (near.latents - exact.latents).abs().amax(dim=1) < 0.05  # nearly equal weights may be the other way round
+    assert same.float().mean() > 0.9
+    assert not torch.equal(near.latents, exact.latents)
+    torch.testing.assert_close(near.ending_logits, exact.ending_logits, rtol=0.02, atol=0.02)
+    assert all(torch.equal(tensor, network.state_dict()[name]) for name, tensor in before.items())
+
+
 def test_how_far_means_move_with_the_latent() -> None:
     hidden = torch.randn(1, small_world().mdn_rnn.hidden_size)
     here, there = torch.zeros(1, 64), torch.full((1, 64), 2.0)

@@ -19,11 +19,12 @@ from mario_world_model.config import (
 )
 from mario_world_model.errors import InputError
 from mario_world_model.models.mdn_rnn import MDNRNN
+from mario_world_model.models.precision import precision_on
 from mario_world_model.models.vae import VAE, Posterior
 from mario_world_model.rollouts.frames import FrameBatch, FramePool
 from mario_world_model.rollouts.pickle_file import write_pickle
 from mario_world_model.rollouts.sequences import SequenceBatch
-from mario_world_model.training.arithmetic import check_arithmetic, compiling, precision_on
+from mario_world_model.training.arithmetic import check_arithmetic, compiling
 from mario_world_model.training.ranks import ALONE, Ranks
 from mario_world_model.training.resume import settings_of
 from mario_world_model.training.train_mdn_rnn import _Losses as MDNRNNLosses
@@ -139,13 +140,14 @@ def test_a_compiled_loss_is_the_same() -> None:
     assert distance(mdn_rnn[0][1], mdn_rnn[1][1]) < 1e-4
 
 
-def test_auto_is_bfloat16_where_the_processor_multiplies_it_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_bfloat16_where_the_processor_has_instructions_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def on_processor(**known: bool) -> list[Precision]:
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
         return [precision_on(device, "auto") for device in (CPU, torch.device("cuda"), torch.device("mps"))]
 
     assert on_processor(avx512_bf16=True, amx_bf16=True) == ["bfloat16", "float32", "float32"]
-    assert on_processor(avx512_bf16=True, amx_bf16=False) == ["float32"] * 3
+    assert on_processor(avx512_bf16=True, amx_bf16=False) == ["bfloat16", "float32", "float32"]
+    assert on_processor(avx512_bf16=False, amx_bf16=False) == ["float32"] * 3
     assert on_processor() == ["float32"] * 3  # as on ARM
     monkeypatch.delattr(torch.cpu, "get_capabilities")
     assert precision_on(CPU, "auto") == "float32"
@@ -173,8 +175,21 @@ def test_a_run_that_began_before_there_was_a_choice_is_gone_on_with() -> None:
     usual, other = settings_of(TrainVAEConfig()), settings_of(TrainVAEConfig(precision="bfloat16", compile=True))
     assert set(other) - set(usual) == {"precision", "compile"}
     # What looks ahead as it did is gone on with, what does it otherwise is not; who does not need not be asked how.
-    before = LookaheadConfig(3, lookahead_second=0, lookahead_death_cost=600.0, lookahead_again=1.0, lookahead_still=0)
+    before = LookaheadConfig(
+        3,
+        lookahead_second=0,
+        lookahead_death_cost=600.0,
+        lookahead_again=1.0,
+        lookahead_still=0,
+        lookahead_precision="float32",
+    )
     assert settings_of(before) == {"lookahead": 3}
-    now = {"lookahead_second": 6, "lookahead_death_cost": 1200.0, "lookahead_again": 0.05, "lookahead_still": 16}
+    now = {
+        "lookahead_second": 6,
+        "lookahead_death_cost": 1200.0,
+        "lookahead_again": 0.05,
+        "lookahead_still": 16,
+        "lookahead_precision": "auto",
+    }
     assert settings_of(LookaheadConfig(3)) == {"lookahead": 3, **now}
     assert settings_of(LookaheadConfig()) == {} == settings_of(LookaheadConfig(lookahead_steps=5))
