@@ -534,6 +534,9 @@ class TrainControllerConfig:
     """Hidden units of the controller; 0: it is linear, as in the paper."""
     init: Path | None = None
     """Controller checkpoint to start from instead of zeros."""
+    begin_in_danger: bool = True
+    """With --init, dream from where that controller sometimes dies, half as often from where it hardly does, and not
+    from where it is lost anyway."""
     device: DeviceChoice = "auto"
     """auto: CUDA, else Apple MPS, else CPU."""
     precision: PrecisionChoice = "auto"

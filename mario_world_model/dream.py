@@ -180,19 +180,32 @@ def choose_starts(starts: Starts, count: int, level_starts: float, luck: torch.G
     if from_level:
         drawn = torch.randint(len(beginnings), (from_level,), generator=luck, device=luck.device)
         anywhere[:from_level] = beginnings[drawn]
-    return Starts(starts.latents[anywhere], starts.actions[anywhere], starts.lengths[anywhere])
+    return starts.of(anywhere)
 
 
 def dream_returns(dream: Dream, controllers: Controllers, seed: int, death_cost: float = 0.0) -> Tensor:
     """Dreamt return of every controller from every start state, (P, S), less `death_cost` for a death."""
-    features, _ = dream.reset(seed)
+    rewards, deaths = dream_outcomes(dream, controllers, seed)
+    return rewards - death_cost * deaths
+
+
+def dream_outcomes(
+    dream: Dream, controllers: Controllers, seed: int, chosen: Starts | None = None
+) -> tuple[Tensor, Tensor]:
+    """Reward and chance of death of every controller from every start state, both (P, S).
+
+    The states are drawn by `seed`, or `chosen`.
+    """
+    features, _ = dream.reset(seed, chosen)
     luck = torch.Generator(device=features.device).manual_seed(seed)
-    total = torch.zeros(features.shape[:2], device=features.device)
+    rewards = torch.zeros(features.shape[:2], device=features.device)
+    deaths = torch.zeros_like(rewards)
     actions = controllers.bias.shape[1]
     for _ in range(dream.config.horizon):
         gumbel = draw_gumbel((dream.starts, actions), luck)
         features, reward, terminated, truncated, info = dream.step(controllers.act(features, gumbel))
-        total += reward - death_cost * info["death"] * info["alive"]
+        rewards += reward
+        deaths += info["death"] * info["alive"]
         if bool((terminated | truncated).all()):
             break
-    return total
+    return rewards, deaths

@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mario_world_model.config import DreamConfig
-from mario_world_model.dream import Dream
+from mario_world_model.dream import Dream, dream_outcomes
 from mario_world_model.models.controller import Controllers
-from mario_world_model.models.mixture import draw_gumbel
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.rollouts.episode import Episode
 from mario_world_model.rollouts.latents import LatentEpisode
@@ -58,14 +56,7 @@ def mortality(
         return []
     starts = situations_of(latents, frames, _WARMUP).to(world_model.device)
     dream = Dream(world_model, config, 1, len(frames), weighed=True)
-    features, _ = dream.reset(seed, starts)
-    luck = torch.Generator(device=features.device).manual_seed(seed)
-    dreamt = torch.zeros(1, len(frames), device=features.device)
-    for _ in range(config.horizon):
-        gumbel = draw_gumbel((len(frames), controller.bias.shape[1]), luck)
-        features, _, _, _, info = dream.step(controller.act(features, gumbel))
-        dreamt += info["death"] * info["alive"]
-    chances = dreamt[0].clamp(max=1.0).double().cpu().numpy()
+    chances = dream_outcomes(dream, controller, seed, starts)[1][0].clamp(max=1.0).double().cpu().numpy()
     found = []
     for first in range(0, int(places.max()) + 1, _PLACE):
         here = (places >= first) & (places < first + _PLACE)

@@ -42,6 +42,10 @@ class Starts:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    def of(self, rows: Tensor) -> Starts:
+        """Some of them, int64 (N',), which may come several times."""
+        return Starts(self.latents[rows], self.actions[rows], self.lengths[rows])
+
     def to(self, device: torch.device) -> Starts:
         return Starts(self.latents.to(device), self.actions.to(device), self.lengths.to(device))
 
@@ -78,6 +82,10 @@ class WorldModel:
     def multiplying_in(self, precision: Precision) -> WorldModel:
         """The same to dream in, with the products of M's heads in this precision."""
         return self if precision == "float32" else dataclasses.replace(self, mdn_rnn=self.mdn_rnn.in_bfloat16())
+
+    def beginning_in(self, rows: Tensor) -> WorldModel:
+        """The same, with dreams that begin in some of its situations alone, int64 (N',)."""
+        return dataclasses.replace(self, starts=self.starts.of(rows))
 
     def encode(self, frames: Tensor) -> Tensor:
         """Posterior means (B, Z) of frames uint8 (B, 64, 64, 3)."""

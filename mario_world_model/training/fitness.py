@@ -72,6 +72,8 @@ class DreamsInParts:
     parts: int
     executor: Executor
     precision: Precision = "float32"
+    begins: Tensor | None = None
+    """Situations of the world model in which dreams begin, int64 (N',); None: all."""
 
     def __call__(self, controllers: Controllers, situations: int, seed: int) -> NDArray[np.float64]:
         here = controllers.to(torch.device("cpu"))
@@ -81,6 +83,7 @@ class DreamsInParts:
                 self.vae,
                 self.mdnrnn,
                 self.precision,
+                self.begins,
                 self.config,
                 self.death_cost,
                 here.part(slice(*rows)),
@@ -100,6 +103,7 @@ class _Dreams:
     vae: Path
     mdnrnn: Path
     precision: Precision
+    begins: Tensor | None
     config: DreamConfig
     death_cost: float
     controllers: Controllers
@@ -111,6 +115,8 @@ def _dream(task: _Dreams) -> NDArray[np.float64]:
     """Runs in a worker process, on its device."""
     device = torch.device(assigned_device())
     world_model = _world_model(task.vae, task.mdnrnn, device, task.precision)
+    if task.begins is not None:
+        world_model = world_model.beginning_in(task.begins.to(device))
     fitness = DreamFitness(world_model, task.config, task.death_cost)
     return fitness(task.controllers.to(device), task.situations, task.seed)
 

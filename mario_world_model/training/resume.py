@@ -42,6 +42,7 @@ _IRRELEVANT = {"preset", "workers", "cluster", "stages", "resume", "save_every",
 # they began is gone on with.
 _AS_BEFORE = {
     "precision": "float32",
+    "begin_in_danger": False,
     "compile": False,
     "round_rate": 1.0,
     "stray": 0.0,

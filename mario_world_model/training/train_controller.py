@@ -42,10 +42,11 @@ from mario_world_model.models.controller import Controllers, FeatureScaling, Lay
 from mario_world_model.models.precision import precision_on
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.training.budget import Budget
+from mario_world_model.training.danger import dangerous_starts
 from mario_world_model.training.evolution import History
 from mario_world_model.training.fitness import DreamFitness, DreamsInParts, Fitness, RealFitness
 from mario_world_model.training.resume import Run
-from mario_world_model.utils.devices import choose_device, gpus_here
+from mario_world_model.utils.devices import CPU, choose_device, gpus_here
 from mario_world_model.utils.executor import Executor, open_executor
 from mario_world_model.utils.progress import progress
 from mario_world_model.utils.seeding import stream_seed
@@ -55,14 +56,14 @@ from mario_world_model.utils.workers import worker_count
 Seen = Literal["zh", "z", "landmarks"]
 Point = TypeVar("Point")
 
-_CMA_STREAM, _FITNESS_STREAM, _CHECK_STREAM, _FIRST_STREAM, _FITTEST_STREAM = 30, 31, 32, 33, 34
+_CMA_STREAM, _FITNESS_STREAM, _CHECK_STREAM, _FIRST_STREAM, _FITTEST_STREAM, _DANGER_STREAM = 30, 31, 32, 33, 34, 35
 # Above this the full covariance costs more than it finds within the generations there are.
 _LARGEST_FULL_COVARIANCE = 1000
 _CHECK_EVERY = 10  # generations between looks at the distribution's mean on unseen luck
 PATH_POINTS = 24
 """Of an evolution's path that are kept."""
 _FITTEST_DREAMS = 512
-_CHECK_DREAMS = 128  # enough for a mean return steady to a few percent
+_CHECK_DREAMS = 512  # with fewer, which of hundreds of looks is the best is luck
 
 
 @dataclass(frozen=True)
@@ -108,12 +109,15 @@ def _evolve(
     device = world_model.device
     search = _SearchSpace(world_model, config.logit_bound, config.sees, config.units)
     start = search.begin(stream_seed(config.seed, _FIRST_STREAM))
+    begins = torch.arange(len(world_model.starts), device=device)
     if config.init is not None:
         first = load_controller(config.init, world_model, None).to(device)
         if first.units != config.units:
             raise InputError(f"{config.init}: expected a controller of {config.units} units, found {first.units}")
         start = search.vector(first)
-    fitness, check_situations = _fitness(config, world_model, executor)
+        if config.fitness == "dream" and config.begin_in_danger:
+            begins = dangerous_starts(world_model, config.dream, first, stream_seed(config.seed, _DANGER_STREAM))
+    fitness, check_situations = _fitness(config, world_model, begins, executor)
     evolution = cma.CMAEvolutionStrategy(start, config.sigma, _options(config, search.size))
     at = run.restore({"best": 0.0, "seconds": 0.0})
     best: float = at.get("best", -np.inf)
@@ -248,11 +252,14 @@ def _seen_features(world_model: WorldModel, sees: Seen) -> Tensor:
     return torch.cat([every[:known], extra[:known], extra[network.latent_size :]])
 
 
-def _fitness(config: TrainControllerConfig, world_model: WorldModel, executor: Executor) -> tuple[Fitness, int]:
-    """The fitness that a configuration asks for, and the situations that finalists meet."""
+def _fitness(
+    config: TrainControllerConfig, world_model: WorldModel, begins: Tensor, executor: Executor
+) -> tuple[Fitness, int]:
+    """The fitness that a configuration asks for, in dreams that begin in situations int64 (N',) of the world model, and
+    the situations that finalists meet."""
     if config.fitness == "dream":
         if config.dream_parts == 1:
-            return DreamFitness(world_model, config.dream, config.death_cost), _CHECK_DREAMS
+            return DreamFitness(world_model.beginning_in(begins), config.dream, config.death_cost), _CHECK_DREAMS
         parts = DreamsInParts(
             config.vae,
             config.mdnrnn,
@@ -261,6 +268,7 @@ def _fitness(config: TrainControllerConfig, world_model: WorldModel, executor: E
             config.dream_parts,
             executor,
             _precision(config, world_model.device),
+            begins.to(CPU),
         )
         return parts, _CHECK_DREAMS
     controls = world_model.controls
