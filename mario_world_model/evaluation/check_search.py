@@ -86,8 +86,8 @@ class Band:
     situations: int
     dreamt: float
     real: float
-    error: float
-    """Standard error of real − dreamt over situations; NaN for a single one."""
+    error: float | None
+    """Standard error of real − dreamt over situations; None for a single one."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def in_bands(outcomes: Sequence[Outcome]) -> list[Band]:
         count = int(here.sum())
         if count:
             gap = real[here] - dreamt[here]
-            error = float(gap.std(ddof=1) / np.sqrt(count)) if count > 1 else float("nan")
+            error = float(gap.std(ddof=1) / np.sqrt(count)) if count > 1 else None
             found.append(Band(first, last, count, float(dreamt[here].mean()), float(real[here].mean()), error))
     return found
 
@@ -257,7 +257,7 @@ def describe_outcomes(outcomes: Sequence[Outcome], episodes: int, tries: int) ->
 
 
 def _means(band: Band) -> str:
-    error = "" if np.isnan(band.error) else f" (real − dreamt ± {band.error:.1%})"
+    error = "" if band.error is None else f" (real − dreamt ± {band.error:.1%})"
     return f"{band.dreamt:5.1%} | {band.real:5.1%}{error}, {band.situations} plans"
 
 

@@ -40,7 +40,7 @@ def test_outcomes_are_averaged_by_what_the_dream_says() -> None:
     # The gaps are 0.5 and −0.005: a deviation of 0.505 / √2, over √2 of them.
     assert first.error == pytest.approx(0.505 / 2)
     assert (second.first, second.situations, second.real) == (0.01, 1, 0.0)
-    assert math.isnan(second.error)
+    assert second.error is None
     assert (last.first, last.last, last.situations) == (0.2, 1.0, 1)
     assert (everything.first, everything.last, everything.situations) == (0.0, 1.0, 4)
     assert everything.real == pytest.approx(0.375)
