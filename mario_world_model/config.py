@@ -236,6 +236,9 @@ class LookaheadConfig:
     by lot that is safe in it; 0: never."""
     lookahead_death_cost: float = 1200.0
     """What a death in them costs, in reward: enough to stop before a pit rather than jump it at one chance in ten."""
+    lookahead_patience: int = 64
+    """Steps without the screen moving on after which a death costs half as much, and half again after as many more: who
+    waits for ever does not get there either; 0: always the same. Of a VAE that was taught landmarks alone."""
     lookahead_precision: PrecisionChoice = "auto"
     """What M's heads multiply in in these dreams; auto: bfloat16 on a CPU that has instructions for it (AMX or
     AVX512-BF16), which is some twice as fast, else float32."""
@@ -253,6 +256,7 @@ class LookaheadConfig:
         _refuse_unless(known, self, "lookahead_progress", "a number")
         _refuse_unless(self.lookahead_still >= 0, self, "lookahead_still", "0 or more steps")
         _refuse_unless(0.0 <= self.lookahead_death_cost < math.inf, self, "lookahead_death_cost", "a number ≥ 0")
+        _refuse_unless(self.lookahead_patience >= 0, self, "lookahead_patience", "0 or more")
 
 
 @dataclass(frozen=True)

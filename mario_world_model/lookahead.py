@@ -20,6 +20,9 @@ from mario_world_model.plans import Plans
 _AGAIN = 3  # times the dreams in which it searches again
 # Change of a latent number, in a step, below which nothing moves: a tenth of a tile where it is Mario's place.
 _STILL = 0.1
+# What tells how far the screen is in the level to a part of a tile, and how much of it is a tile.
+_SCREEN = slice(LANDMARKS.index("sin_256"), LANDMARKS.index("cos_256") + 1)
+_MOVED_ON = 0.4
 
 
 @dataclass
@@ -39,7 +42,8 @@ class LookaheadAgent(Agent):
     this is safe enough, and gets on as far as is asked for, it is played, and nothing else is tried.
 
     What M promises may never come: at the foot of the flagpole it expects the flag from standing there. Where nothing
-    has moved for a while, any plan that M thinks safe is played by lot, to its end while it is safe.
+    has moved for a while, any plan that M thinks safe is played by lot, to its end while it is safe. And where all that
+    leads on is too dangerous, it is done all the same, in time: the longer the screen stands, the less a death costs.
 
     To collect, it may go astray: where it would search, it plays with a chance of `stray` any plan to its end. All
     that it would otherwise play are plans which M thinks well of, and nobody would tell M where it is wrong.
@@ -56,6 +60,8 @@ class LookaheadAgent(Agent):
     _astray: bool = field(init=False)
     _by_lot: bool = field(init=False)  # whether what it follows was drawn so
     _still: int = field(init=False)  # steps in which nothing has moved
+    _screen: Tensor | None = field(init=False)  # where the screen was when it last moved on
+    _stuck: int = field(init=False)  # steps since then
 
     def __post_init__(self) -> None:
         precision = precision_on(self.world_model.device, self.config.lookahead_precision)
@@ -69,7 +75,8 @@ class LookaheadAgent(Agent):
         self.chosen = None
         self.in_danger = False
         self._astray = self._by_lot = False
-        self._still = 0
+        self._still = self._stuck = 0
+        self._screen = None
 
     @torch.no_grad()
     def chance_of_death(self, dreams: int, seed: int) -> float:
@@ -81,6 +88,7 @@ class LookaheadAgent(Agent):
     def _choose(self, latents: Tensor) -> Tensor:
         own = super()._choose(latents)
         self._still = self._still + 1 if self._last is not None and self._alike(latents, self._last[0]) else 0
+        self._watch_screen(latents)
         left = self.chosen.rest() if self.chosen else None
         self.chosen = left if left and self._astray else self._plan(own, left, latents)
         return self.chosen.actions[:, 0]
@@ -169,7 +177,9 @@ class LookaheadAgent(Agent):
         return Plans.all_of([best.then(Plans.held(every, steps)) for steps in holds])
 
     def _worth(self, deaths: Tensor, rewards: Tensor) -> Tensor:
-        return rewards - self.config.lookahead_death_cost * deaths
+        patience = self.config.lookahead_patience
+        halvings = self._stuck // patience if patience else 0
+        return rewards - self.config.lookahead_death_cost * 0.5**halvings * deaths
 
     def _in_trouble(self, deaths: Tensor, rewards: Tensor) -> bool:
         """Whether the first plan may kill, or leads nowhere."""
@@ -179,6 +189,16 @@ class LookaheadAgent(Agent):
     def _is_safe(self, deaths: Tensor) -> bool:
         """Whether the first plan kills as rarely as is asked for."""
         return float(deaths[0]) <= self.config.lookahead_doubt
+
+    def _watch_screen(self, latents: Tensor) -> None:
+        """Count the steps since it moved on, as far as V was taught to see that, in latents (1, Z)."""
+        if not self.world_model.vae.config.landmarks:
+            return
+        screen = latents[:, _SCREEN]
+        if self._screen is None or float((screen - self._screen).abs().max()) >= _MOVED_ON:
+            self._screen, self._stuck = screen, 0
+        else:
+            self._stuck += 1
 
     def _alike(self, latents: Tensor, before: Tensor) -> bool:
         """Whether nothing has moved between two latents (1, Z): nothing that V was taught to see, or nothing at all."""

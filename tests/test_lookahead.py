@@ -347,6 +347,29 @@ def test_what_was_drawn_by_lot_is_given_up_when_it_may_kill() -> None:
     assert left == {0: {0, 1, 2}, **{action: {2} for action in range(1, ACTIONS)}}
 
 
+def test_the_longer_it_waits_the_less_a_death_costs() -> None:
+    """To go on pays 100 and kills one in five; to stand is safe and pays one, all else less."""
+
+    class Waits(Counting):
+        def _try(self, plans: Plans, *where: Any) -> tuple[Tensor, Tensor]:
+            super()._try(plans, *where)
+            goes_on = (plans.actions[:, 0] == 1).float()
+            return 0.2 * goes_on, 100.0 * goes_on + (plans.actions[:, 0] == 0)
+
+    world = deadly_world()
+    with torch.no_grad():
+        world.vae.encoder[-1].weight.mul_(100.0)
+    config = LookaheadConfig(4, lookahead_steps=1, lookahead_holds=(1,), lookahead_second=0, lookahead_still=0)
+    agent = Waits(world, who_prefers(world, 0), dataclasses.replace(config, lookahead_patience=5))
+    # 1,200 and 600 a death are too much, 300 is not.
+    assert [agent.act(FRAME) for _ in range(13)] == [0] * 10 + [1] * 3
+    assert [agent.act(255 - FRAME) for _ in range(12)] == [0] * 10 + [1] * 2
+    agent.reset(0)
+    assert agent.act(255 - FRAME) == 0
+    never = Waits(world, who_prefers(world, 0), dataclasses.replace(config, lookahead_patience=0))
+    assert {never.act(FRAME) for _ in range(40)} == {0}
+
+
 def test_half_astray_it_searches_for_the_other_half() -> None:
     world = deadly_world()
     config = LookaheadConfig(16, lookahead_steps=1, lookahead_holds=(1,), lookahead_shortlist=0)
@@ -374,7 +397,7 @@ def test_what_an_action_is_worth_is_what_dreams_that_begin_with_it_pay() -> None
         returns = rewards - config.lookahead_death_cost * deaths
         dream = Dream(world, DreamConfig(horizon=6), 1, 16, weighed=True)
         sixteen = here.expand(16, -1), memory.of(torch.full((16,), 9)), played.expand(16)
-        dream.reset = lambda seed, dream=dream, at=sixteen: dream.reset_at(seed, *at)  # type: ignore[method-assign, misc]
+        dream.reset = lambda seed, _, dream=dream, at=sixteen: dream.reset_at(seed, *at)  # type: ignore[method-assign, misc]
         expected = dream_returns(dream, agent.controller, seed=4, death_cost=30.0).mean()
         torch.testing.assert_close(returns[action], expected, rtol=1e-4, atol=1e-3)
 

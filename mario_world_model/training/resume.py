@@ -55,6 +55,7 @@ _AS_BEFORE = {
     "lookahead_death_cost": 600.0,
     "lookahead_again": 1.0,
     "lookahead_still": 0,
+    "lookahead_patience": 0,
     "lookahead_precision": "float32",
 }
 

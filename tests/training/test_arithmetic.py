@@ -181,6 +181,7 @@ def test_a_run_that_began_before_there_was_a_choice_is_gone_on_with() -> None:
         lookahead_death_cost=600.0,
         lookahead_again=1.0,
         lookahead_still=0,
+        lookahead_patience=0,
         lookahead_precision="float32",
     )
     assert settings_of(before) == {"lookahead": 3}
@@ -189,6 +190,7 @@ def test_a_run_that_began_before_there_was_a_choice_is_gone_on_with() -> None:
         "lookahead_death_cost": 1200.0,
         "lookahead_again": 0.05,
         "lookahead_still": 16,
+        "lookahead_patience": 64,
         "lookahead_precision": "auto",
     }
     assert settings_of(LookaheadConfig(3)) == {"lookahead": 3, **now}
