@@ -115,7 +115,8 @@ def _evolve(
         if first.units != config.units:
             raise InputError(f"{config.init}: expected a controller of {config.units} units, found {first.units}")
         start = search.vector(first)
-        if config.fitness == "dream" and config.begin_in_danger:
+        # Dreams that all begin where an episode does have nowhere else to begin.
+        if config.fitness == "dream" and config.begin_in_danger and config.dream.level_starts < 1.0:
             begins = dangerous_starts(world_model, config.dream, first, stream_seed(config.seed, _DANGER_STREAM))
     fitness, check_situations = _fitness(config, world_model, begins, executor)
     evolution = cma.CMAEvolutionStrategy(start, config.sigma, _options(config, search.size))
