@@ -20,8 +20,8 @@ from mario_world_model.training.train_controller import thinned
 class Agreement:
     """Mean returns of N controllers in dreams and in the game."""
 
-    spearman: float
-    """Rank correlation of the two; NaN where all controllers score alike in one of them."""
+    spearman: float | None
+    """Rank correlation of the two; None where all controllers score alike in one of them."""
     dreamt: list[float]
     real: list[float]
     opening_dreamt: list[float]
@@ -77,7 +77,7 @@ def agreement(
     dreamt, played = mean(dream, dreams), mean(real, episodes)
     differ = len(set(dreamt)) > 1 and len(set(played)) > 1
     return Agreement(
-        spearman=float(stats.spearmanr(dreamt, played).statistic) if differ else float("nan"),
+        spearman=float(stats.spearmanr(dreamt, played).statistic) if differ else None,
         dreamt=dreamt.tolist(),
         real=played.tolist(),
         opening_dreamt=mean(opening_dream, dreams).tolist(),

@@ -48,12 +48,12 @@ class OpenLoop:
 
     horizon: int
     temperature: float
-    death: float
-    """Mean probability of death by the step of the real one."""
-    death_late: float
+    death: float | None
+    """Mean probability of death by the step of the real one; None where no episode died."""
+    death_late: float | None
     """The same by `LATE` steps after it, the last action held."""
-    survived: float
-    """Mean probability of death in as long a time (`horizon + LATE`) that was survived."""
+    survived: float | None
+    """Mean probability of death in as long a time (`horizon + LATE`) that was survived; None where none was."""
     deaths: int
     windows: int
     flag: float | None = None
@@ -117,14 +117,18 @@ def open_loop(
     return OpenLoop(
         horizon=horizon,
         temperature=temperature,
-        death=float(chances[0][:, horizon - 1].mean()) if deaths else float("nan"),
-        death_late=float(chances[0][:, -1].mean()) if deaths else float("nan"),
-        survived=float(chances[1][:, -1].mean()) if survived else float("nan"),
+        death=_mean(chances[0][:, horizon - 1]),
+        death_late=_mean(chances[0][:, -1]),
+        survived=_mean(chances[1][:, -1]),
         deaths=len(deaths),
         windows=len(survived),
-        flag=float(chances[2][:, -1].mean()) if flags else None,
+        flag=_mean(chances[2][:, -1]),
         flags=len(flags),
     )
+
+
+def _mean(chances: NDArray[np.float64]) -> float | None:
+    return float(chances.mean()) if len(chances) else None
 
 
 def survived_windows(

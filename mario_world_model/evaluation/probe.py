@@ -190,7 +190,7 @@ def describe_probe(found: Probe) -> str:
         ]
     lines += [
         f"  {one.horizon:2d} steps before, temperature {one.temperature:.2f}: "
-        f"{one.death:4.0%} ({one.death_late:4.0%}) | {one.survived:.1%}"
+        f"{_said(one.death, '4.0%')} ({_said(one.death_late, '4.0%')}) | {_said(one.survived, '.1%')}"
         for one in found.open_loop
     ]
     if found.drift:
@@ -205,7 +205,7 @@ def describe_probe(found: Probe) -> str:
         lines += [
             "",
             f"dreamt and real returns of {len(found.agreement.real)} controllers: Spearman "
-            f"{found.agreement.spearman:.2f}; over the first {_OPENING} steps the dream promises "
+            f"{_said(found.agreement.spearman, '.2f')}; over the first {_OPENING} steps the dream promises "
             f"{found.agreement.gap:+.0f} more than the game gives",
         ]
     if found.mortality:
@@ -215,6 +215,10 @@ def describe_probe(found: Probe) -> str:
         for one in found.mortality
     ]
     return "\n".join(lines)
+
+
+def _said(figure: float | None, form: str) -> str:
+    return "–" if figure is None else format(figure, form)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -46,7 +46,7 @@ def _agreement(found: dict[str, Any], slug: str) -> Iterator[Block]:
     yield Figure(
         f"agreement_{slug}",
         f"What controllers were promised in the dream and what the game gave them, one point each: Spearman "
-        f"{found['spearman']:.2f}.",
+        f"{'–' if found['spearman'] is None else format(found['spearman'], '.2f')}.",
         line_chart([Line("", found["dreamt"], found["real"], 0, joined=False)], "dreamt return", "real return"),
     )
     gap = sum(found["opening_dreamt"]) / len(found["opening_dreamt"]) - sum(found["opening_real"]) / len(
@@ -82,13 +82,14 @@ def _foresight(rows: Sequence[dict[str, Any]], slug: str) -> Iterator[Block]:
         by_temperature[row["temperature"]].append(row)
     lines = []
     for number, (temperature, own) in enumerate(sorted(by_temperature.items())):
-        horizons = [row["horizon"] for row in own]
         for name, field, colour in (
             ("death by its step", "death", 2 * number),
             ("where Mario survived", "survived", 2 * number + 1),
         ):
             label = f"{name}, {'likeliest path' if temperature == 0 else f'temperature {temperature:g}'}"
-            lines.append(Line(label, horizons, [row[field] for row in own], colour))
+            known = [(row["horizon"], row[field]) for row in own if row[field] is not None]
+            if known:
+                lines.append(Line(label, [before for before, _ in known], [chance for _, chance in known], colour))
     yield Figure(
         f"foresight_{slug}",
         "Deaths that dreams foresee which begin so many steps before them and are fed the real actions, and deaths "

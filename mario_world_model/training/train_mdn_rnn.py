@@ -276,8 +276,10 @@ def _foresight(world_model: WorldModel, episodes: Sequence[LatentEpisode], seed:
     found = {}
     for temperature in (0.0, 1.0):
         seen = open_loop(world_model, episodes, _FORESIGHT, temperature, seed, paths=1)
-        found[f"open_loop__death_at_{temperature:.0f}"] = seen.death_late
-        found[f"open_loop__false_death_at_{temperature:.0f}"] = seen.survived
+        if seen.death_late is not None:
+            found[f"open_loop__death_at_{temperature:.0f}"] = seen.death_late
+        if seen.survived is not None:
+            found[f"open_loop__false_death_at_{temperature:.0f}"] = seen.survived
     return found
 
 

@@ -73,7 +73,19 @@ def test_survived_windows_end_before_the_episode_does() -> None:
 def test_only_deaths_with_enough_steps_before_them_are_judged() -> None:
     found = open_loop(small_world(), EPISODES, horizon=12, temperature=1.0, seed=0, paths=2)
     assert found.deaths == 2
+    assert found.death is not None
+    assert found.death_late is not None
     assert 0.0 < found.death <= found.death_late <= 1.0
+
+
+def test_what_no_episode_shows_has_no_figure() -> None:
+    alive = [episode for episode in EPISODES if not episode.endings[-1, DEATH]]
+    found = open_loop(small_world(), alive, horizon=12, temperature=0.0, seed=0)
+    assert found.deaths == 0
+    assert (found.death, found.death_late) == (None, None)
+    assert found.survived is not None
+    found = open_loop(small_world(), EPISODES, horizon=100, temperature=0.0, seed=0)
+    assert (found.death, found.survived) == (None, None)
 
 
 def test_situations_hold_what_led_to_them() -> None:
