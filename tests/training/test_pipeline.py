@@ -8,14 +8,17 @@ import imageio.v3 as iio
 import pytest
 
 from mario_world_model import cli
-from mario_world_model.config import RunConfig, preset_config
+from mario_world_model.config import CollectConfig, RunConfig, preset_config
 from mario_world_model.evaluation.summary import Summary
 from mario_world_model.rollouts.dataset import open_dataset
+from mario_world_model.training import pipeline
+from mario_world_model.training.data_collection import collect
 from mario_world_model.training.pipeline import Result, describe_result
 from mario_world_model.training.rounds import Round
 from mario_world_model.training.train_controller import ControllerFigures
 from mario_world_model.training.train_mdn_rnn import MDNRNNFigures
 from mario_world_model.training.train_vae import VAEFigures
+from mario_world_model.utils.storage import Location
 
 
 @pytest.mark.usefixtures("rom")
@@ -54,6 +57,33 @@ def test_a_run_ends_with_a_summary_and_two_videos(tmp_path: Path, capsys: pytest
     for video in ("agent.mp4", "dream_beside_reality.mp4"):
         assert iio.improps(output / video, plugin="pyav").shape[0] > 5
     assert iio.imread(output / "dream_beside_reality.png").std() > 10
+
+
+@pytest.mark.usefixtures("rom")
+@pytest.mark.parametrize(("collections", "noted"), [(2, False), (2, True), (3, False)])
+def test_a_run_broken_off_between_its_two_kinds_of_episodes_adds_each_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collections: int, noted: bool
+) -> None:
+    begun = 0
+
+    def broken_off(config: CollectConfig) -> Location:
+        nonlocal begun
+        begun += 1
+        if noted and begun > collections:
+            raise KeyboardInterrupt
+        found = collect(config)
+        if not noted and begun == collections:
+            raise KeyboardInterrupt
+        return found
+
+    line = f"run --preset debug --rounds 1 --output {tmp_path}/r --lookahead 1 --lookahead-steps 2"
+    command = [*line.split(), "--round-episodes-alone", "1"]
+    monkeypatch.setattr(pipeline, "collect", broken_off)
+    assert cli.main(command) == 130
+    monkeypatch.setattr(pipeline, "collect", collect)
+    assert cli.main(command) == 0
+    played = [episode.info.policy for episode in open_dataset(tmp_path / "r" / "rollouts").episodes]
+    assert played == [*["explore"] * 4, "world model", *["world model, looking ahead"] * 2]
 
 
 @pytest.mark.parametrize(("agent_x", "verdict"), [(900.0, "got 200 pixels further"), (650.0, "did NOT get further")])
