@@ -77,6 +77,7 @@ def test_temperature_changes_the_dream_and_a_link_repeats_it(server: Server, ope
     again = open_page(server.address).open(link)
     again.page.keyboard.press("p")
     again.page.wait_for_selector("#pause:text-is('Play')")
+    again.page.wait_for_timeout(300)  # for a step that was on its way
     again.drag("#scrub", 10) if again.step >= 10 else again.steps(10 - again.step)
     assert again.pixels("dream") == hot
     visitor.press("r")
