@@ -1,8 +1,9 @@
 #!/bin/sh
 # An agent for 1-1 from an empty folder, the way of the one that comes with the package: explore, learn to see, then rounds
 # of M, C and the agent's own episodes. Some two hours of two cores with `cores`, or twenty minutes of a large GPU with `gpu`,
-# and for the episodes that look ahead some three hours more of two cores without AMX. docs/results.md has what came
-# of it, without the fifth round's own episodes; slower cores get less far. The agent of the package is that of seed 2.
+# and for the hundred episodes that look ahead an hour and a half more, or some three times that where cores can't multiply
+# in bfloat16. docs/results.md has what came of it, without the fifth round's own episodes; slower cores get less far.
+# The agent of the package is that of seed 2.
 set -eu
 preset=${1:-cores}
 out=${2:-recipe}
