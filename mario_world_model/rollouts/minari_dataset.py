@@ -7,7 +7,6 @@ import dataclasses
 import json
 import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,23 +36,24 @@ def export_minari(dataset: Dataset, name: str, root: Path | None) -> Path:
     """Write a data set as Minari's `name` below `root`, by default where Minari keeps its own; returns its folder.
 
     Frames stay as they are (Minari would make JPEGs of them), the RAM truth becomes `infos`, one array for each
-    field. Raises InputError when there is no Minari, the name is not one of its names, or it is taken.
+    field. Raises InputError when there is no Minari, the name is not one of its names, it is taken, or another run
+    writes it.
     """
     minari = _minari()
     root = _resolved(minari, root)
     with _at(root):
         namespace = _parsed(minari, name)
-        if (root / name).exists():
-            raise InputError(f"{root / name}: expected nothing there, found a data set")
-        with tempfile.TemporaryDirectory(dir=root, prefix=".export-") as temporary:
-            with _at(Path(temporary)), warnings.catch_warnings():
+        with _folder_beside(root / name.replace("/", "-")) as temporary:
+            if (root / name).exists():
+                raise InputError(f"{root / name}: expected nothing there, found a data set")
+            with _at(temporary), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that there is no environment, author, … given
                 _write(minari, dataset, name)
             if namespace is not None and namespace not in minari.namespace.list_local_namespaces():
                 minari.namespace.create_namespace(namespace)
-            for file in (Path(temporary) / name).rglob("*"):
+            for file in (temporary / name).rglob("*"):
                 sync(file)
-            (Path(temporary) / name).replace(root / name)
+            (temporary / name).replace(root / name)
             sync_folder((root / name).parent)
     return root / name
 
@@ -76,22 +76,27 @@ def import_minari(name: str, root: Path | None, output: Path) -> None:
         except Exception as error:  # a file that is made to break its reader breaks it in any way
             raise InputError(f"{folder}: expected a data set of Minari, found none ({error!s:.200})") from error
     episodes = (_read(found, number, f"{folder}, episode {number}") for number in range(found.total_episodes))
-    with sole_writer(output):
-        _keep(episodes, output)
-
-
-def _keep(episodes: Iterator[Episode], output: Path) -> None:
     if output.suffix == ".pkl":
-        write_pickle(output, episodes)
+        with sole_writer(output):
+            write_pickle(output, episodes)
         return
-    temporary = output.with_name(f".{output.stem}.{os.getpid()}.tmp{output.suffix}")
-    try:
+    with _folder_beside(output) as temporary:
         for number, episode in enumerate(episodes):
             write_episode(temporary / f"episode-{number:06d}{SUFFIX}", episode)
         temporary.replace(output)
         sync_folder(output.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _folder_beside(output: Path) -> Iterator[Path]:
+    """Yield a new folder beside `output`, for its only writer; remove it at last, and first what killed runs left."""
+    temporary = output.with_name(f".{output.stem}.{os.getpid()}.tmp{output.suffix}")
+    with sole_writer(output):
+        temporary.mkdir()
+        try:
+            yield temporary
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _look_through(file: Path) -> None:

@@ -140,13 +140,14 @@ def test_metadata_that_is_damaged_costs_one_line(
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_what_a_killed_import_left_is_removed(data: Path, tmp_path: Path) -> None:
+def test_what_a_killed_run_left_is_removed(data: Path, tmp_path: Path) -> None:
     pytest.importorskip("minari", reason="Minari is not installed")
     gone = subprocess.Popen(["true"])
     gone.wait()
-    left = tmp_path / f".n.{gone.pid}.tmp"
-    left.mkdir()
-    (left / "episode-000000.safetensors").write_text("half of it")
+    for left in (tmp_path / "m" / f".mario-level-1-1-v0.{gone.pid}.tmp", tmp_path / f".n.{gone.pid}.tmp"):
+        left.mkdir(parents=True)
+        (left / "episode-000000.safetensors").write_text("half of it")
     assert data_command("export", data, tmp_path / "m") == 0
+    assert [path.name for path in (tmp_path / "m").iterdir()] == ["mario"]
     assert data_command("import", tmp_path / "n", tmp_path / "m") == 0
-    assert not left.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.pkl", "m", "n"]
