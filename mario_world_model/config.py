@@ -539,8 +539,8 @@ class TrainControllerConfig:
     init: Path | None = None
     """Controller checkpoint to start from instead of zeros."""
     begin_in_danger: bool = True
-    """With --init, dream from where that controller sometimes dies, half as often from where it hardly does, and not
-    from where it is lost anyway."""
+    """With --init, dream from where that controller may die and Mario need not, half as often from where it hardly
+    does, and not from where nothing saves him."""
     device: DeviceChoice = "auto"
     """auto: CUDA, else Apple MPS, else CPU."""
     precision: PrecisionChoice = "auto"

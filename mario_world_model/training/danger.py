@@ -17,16 +17,22 @@ _TOGETHER = 256  # situations that are dreamt together
 
 
 def dangerous_starts(world_model: WorldModel, config: DreamConfig, controller: Controllers, seed: int) -> Tensor:
-    """Of the situations that M keeps those where one controller sometimes dies in a dream, and half as many where it
-    hardly does, int64 (N',).
+    """Of the situations that M keeps those where one controller may die in a dream and Mario need not, and half as many
+    where it hardly does, int64 (N',).
 
-    Where it always dies, or never, all candidates like it score the same, and their luck is all that tells them apart.
-    The first frames of episodes stay in any case. Where no situation is dangerous all of them stay.
+    Where nobody can die, or everybody does, all candidates score the same, and their luck is all that tells them apart.
+    Where this controller always dies, it has the most to learn, unless no action saves Mario that is held from there
+    on. The first frames of episodes stay in any case. Where no situation is dangerous all of them stay.
     """
     starts = world_model.starts
-    chance = chances_of_death(world_model, config, controller, seed)
+    chance = chances_of_death(world_model, config, controller, torch.arange(len(starts)), seed)[0]
+    lost = torch.nonzero(chance >= _LOST).flatten()
+    least = chance.clone()
+    if len(lost):
+        holders = _who_hold(world_model.mdn_rnn.actions, world_model.features).to(chance.device)
+        least[lost] = chances_of_death(world_model, config, holders, lost, seed).amin(dim=0)
     first = starts.lengths == 0
-    dangerous = ~first & (chance > _SAFE) & (chance < _LOST)
+    dangerous = ~first & (chance > _SAFE) & (least < _LOST)
     safe = torch.nonzero(~first & (chance <= _SAFE)).flatten()
     if not dangerous.any():
         return torch.arange(len(starts), device=chance.device)
@@ -36,12 +42,22 @@ def dangerous_starts(world_model: WorldModel, config: DreamConfig, controller: C
     return kept.sort().values
 
 
-def chances_of_death(world_model: WorldModel, config: DreamConfig, controller: Controllers, seed: int) -> Tensor:
-    """One controller's chance of dying within a dream that begins in each of the N situations, (N,)."""
-    starts, found = world_model.starts, []
-    for number, rows in enumerate(torch.arange(len(starts), device=world_model.device).split(_TOGETHER)):
-        some = starts.of(rows.repeat(_TRIES))
-        dream = Dream(world_model, config, 1, len(some), weighed=True)
-        _, deaths = dream_outcomes(dream, controller, seed + number, some)
-        found.append(deaths.view(_TRIES, -1).mean(dim=0))
-    return torch.cat(found)
+def chances_of_death(
+    world_model: WorldModel, config: DreamConfig, controllers: Controllers, situations: Tensor, seed: int
+) -> Tensor:
+    """The chance of each of P controllers of dying within a dream that begins in each of N situations, (P, N).
+
+    These are int64 (N,), numbers of what M keeps.
+    """
+    count, found = len(controllers.bias), []
+    for number, rows in enumerate(situations.to(world_model.device).split(_TOGETHER)):
+        some = world_model.starts.of(rows.repeat(_TRIES))
+        dream = Dream(world_model, config, count, len(some), weighed=True)
+        _, deaths = dream_outcomes(dream, controllers, seed + number, some)
+        found.append(deaths.view(count, _TRIES, -1).mean(dim=1))
+    return torch.cat(found, dim=1)
+
+
+def _who_hold(actions: int, features: int) -> Controllers:
+    """A controller for each action that plays no other."""
+    return Controllers(torch.zeros(actions, actions, features), torch.eye(actions), bound=0.0)

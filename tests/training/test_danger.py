@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from mario_world_model.training import danger
 from mario_world_model.training.danger import chances_of_death, dangerous_starts
 from mario_world_model.training.train_controller import train_controller
 from mario_world_model.utils.checkpoint import load_checkpoint
-from tests.world import save_world, small_world, who_prefers
+from tests.world import ACTIONS, save_world, small_world, who_prefers
 
 CONFIG = DreamConfig(horizon=3)
 
@@ -32,18 +33,24 @@ def test_a_chance_of_death_is_that_of_dreams_that_begin_there(monkeypatch: pytes
     world, controller = dangerous_world(), who_prefers(small_world(), 2)
     monkeypatch.setattr(danger, "_TRIES", 200)
     monkeypatch.setattr(danger, "_TOGETHER", 5)
-    found = chances_of_death(world, CONFIG, controller, seed=1)
-    assert found.shape == (32,)
-    for row in (0, 9, 31):
-        dream = Dream(world, CONFIG, 1, 400, weighed=True)
-        alone = dream_outcomes(dream, controller, 2, world.starts.of(torch.full((400,), row)))[1].mean()
-        assert float(found[row]) == pytest.approx(float(alone), abs=0.1)
+    both = dataclasses.replace(
+        controller,
+        weight=torch.zeros(2, ACTIONS, world.features),
+        bias=torch.cat([controller.bias, who_prefers(world, 5).bias]),
+    )
+    rows = torch.tensor([0, 9, 31, 3, 4, 8])
+    found = chances_of_death(world, CONFIG, both, rows, seed=1)
+    assert found.shape == (2, 6)
+    for number, row in enumerate(rows[:3].tolist()):
+        dream = Dream(world, CONFIG, 2, 400, weighed=True)
+        alone = dream_outcomes(dream, both, 2, world.starts.of(torch.full((400,), row)))[1].mean(dim=1)
+        assert found[:, number].tolist() == pytest.approx(alone.tolist(), abs=0.1)
 
 
 @pytest.mark.parametrize("sharp", [3.0, 20.0])
 def test_who_is_evolved_on_begins_where_it_sometimes_dies(sharp: float) -> None:
     world, controller = dangerous_world(sharp), who_prefers(small_world(), 2)
-    chance = chances_of_death(world, CONFIG, controller, seed=1)
+    chance = chances_of_death(world, CONFIG, controller, torch.arange(32), seed=1)[0]
     kept = dangerous_starts(world, CONFIG, controller, seed=1)
     first = world.starts.lengths == 0
     dangerous = ~first & (chance > 0.02) & (chance < 0.85)
@@ -52,11 +59,25 @@ def test_who_is_evolved_on_begins_where_it_sometimes_dies(sharp: float) -> None:
     assert 0 < int(dangerous.sum()) < int((~first).sum())
     assert there[first | dangerous].all()
     safe = ~first & (chance <= 0.02)
-    assert 0 < int((there & safe).sum()) == min(round(int(dangerous.sum()) / 2), int(safe.sum()))
-    lost = ~first & (chance >= 0.85)
-    assert lost.any() == (sharp > 10.0)
-    assert not there[lost].any()
+    taught = int((there & ~first & ~safe).sum())
+    assert 0 < int((there & safe).sum()) == min(round(taught / 2), int(safe.sum()))
+    assert (~first & (chance >= 0.85)).any() == (sharp > 10.0)
     assert torch.equal(kept, kept.unique())
+
+
+def test_who_always_dies_begins_there_if_another_action_saves_it() -> None:
+    world, controller = dangerous_world(), who_prefers(small_world(), 2)
+    chance = chances_of_death(world, CONFIG, controller, torch.arange(32), seed=1)[0]
+    lost = torch.nonzero((world.starts.lengths > 0) & (chance >= 0.85)).flatten()
+    holds = [
+        chances_of_death(world, CONFIG, who_prefers(world, action), lost.repeat(20), seed=2)[0].view(20, -1).mean(dim=0)
+        for action in range(ACTIONS)
+    ]
+    least = torch.stack(holds).amin(dim=0)
+    kept = torch.isin(lost, dangerous_starts(world, CONFIG, controller, seed=1))
+    assert kept[least < 0.7].all()
+    assert not kept[least > 0.95].any()
+    assert kept.any() != kept.all()
 
 
 def test_where_nothing_is_dangerous_it_begins_anywhere() -> None:
