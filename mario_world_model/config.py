@@ -1127,6 +1127,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "vae_epochs": 1000,
             "mdn_rnn_epochs": 1000,
             "generations": 10_000,
+            "starts_per_candidate": 16,
             "dream_parts": 2,
             "rounds": 5,
             "lookahead": LookaheadConfig(
