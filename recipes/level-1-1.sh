@@ -3,7 +3,8 @@
 # of M, C and the agent's own episodes. Some two hours of two cores with `cores`, or twenty minutes of a large GPU with `gpu`,
 # and for the hundred episodes that look ahead an hour and a half more, or some three times that where cores can't multiply
 # in bfloat16. docs/results.md has what came of it, without the fifth round's own episodes; slower cores get less far.
-# The agent of the package is that of seed 2, from before controllers began where they always die and need not.
+# The agent of the package is that of seed 2, made when evolutions had 48 dreams for a candidate, and none from where a
+# controller always dies; the same command now gives other weights.
 set -eu
 preset=${1:-cores}
 out=${2:-recipe}
