@@ -1114,7 +1114,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "round_share": 0.4,
         },
     },
-    # Some two hours of two cores, more where looking ahead is slow.
+    # Two to three hours of two cores, by how fast these look ahead.
     "cores": {
         TrainVAEConfig: {"max_minutes": 12.0, "learning_rate": 1.5e-3},
         MDNRNNConfig: {"hidden_size": 384, "head_size": 768},
