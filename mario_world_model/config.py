@@ -975,8 +975,8 @@ class RunConfig:
     """Run the whole pipeline: collect, train all three parts, evaluate, and show the result.
 
     V is trained once, on episodes that explore the level. Every round trains M on over all data, evolves
-    C on in its dream, and adds episodes of the new controller to the data set. What is not set here
-    the stages take from the preset; run them one by one to change it.
+    C on in its dream, and adds episodes of the new controller to the data set, but for the last round, whose M and C
+    are those of the run. What is not set here the stages take from the preset; run them one by one to change it.
     """
 
     preset: PresetName = "default"
@@ -1015,7 +1015,7 @@ class RunConfig:
     rounds: int = 12
     """Most times to train M, evolve C and collect with it."""
     round_episodes: int = 160
-    """Episodes that the controller of every round adds to the data set."""
+    """Episodes that the controller of every round but the last adds to the data set."""
     round_episodes_alone: int = 0
     """Episodes of it besides in which it does not look ahead, where --lookahead is set: they take a twentieth of the
     time, and show M how a controller fails that plays on in dreams."""

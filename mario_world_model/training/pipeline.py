@@ -49,7 +49,7 @@ from mario_world_model.training.evaluate import evaluate
 from mario_world_model.training.gathering import collection_waits
 from mario_world_model.training.journal import Journal
 from mario_world_model.training.resume import settings_of
-from mario_world_model.training.rounds import Round
+from mario_world_model.training.rounds import Collected, Round
 from mario_world_model.training.run_view import RunView
 from mario_world_model.training.train_controller import ControllerFigures, fittest, train_controller
 from mario_world_model.training.train_mdn_rnn import MDNRNNFigures, train_mdn_rnn
@@ -76,23 +76,15 @@ class Explored:
 
 
 @dataclass(frozen=True)
-class Collected:
-    """What a round's controller did in the real game, and the data set with it; fields as in `Round`."""
-
-    episodes: int
-    steps: int
-    real_score: float
-    real_max_x: float
-    flags: float
-
-
-@dataclass(frozen=True)
 class Result:
     """What a run gave; written as summary.json."""
 
     vae: VAEFigures
     rounds: list[Round]
-    best_round: int
+    episodes: int
+    """Real episodes that V, M and C had."""
+    steps: int
+    """Agent steps in them."""
     agent: Summary
     random: Summary
     seconds: float
@@ -308,9 +300,8 @@ class _Run:
 def run(config: RunConfig) -> Result:
     """Run every stage that is not done yet and write the summary.
 
-    The controller of a run is that of the round which scored best in the real episodes it added to the
-    data set; evaluation then plays episodes that nothing was chosen by. Other settings in the folder of a
-    finished run replace what it made.
+    The controller of a run is that of its last round, so that no real episode has chosen it; it plays none before
+    evaluation. Other settings in the folder of a finished run replace what it made.
     """
     if config.wandb:
         require_wandb()  # before a collection of hours
@@ -322,7 +313,8 @@ def _run(config: RunConfig, journal: Journal) -> Result:
     stages = _Run(config)
     save_config(config.output / "run", config)
     title = f"{config.game.env} → {config.output}"
-    with RunView(title, 2 + len(_names_of_round(config, 0)) * config.rounds + 1, config.rounds) as view:
+    at_most = 2 + sum(len(_names_of_round(config, number)) for number in range(config.rounds)) + 1
+    with RunView(title, at_most, config.rounds) as view:
         watched = _Watched(journal, view)
         watched.stage("explore", Explored, stages.collect_base)
         vae = watched.stage("vae", VAEFigures, stages.train_vae)
@@ -330,15 +322,17 @@ def _run(config: RunConfig, journal: Journal) -> Result:
         for number in range(config.rounds):
             rounds.append(_round(stages, watched, number))
             view.round_done(rounds[-1])
-            if rounds[-1].flags >= config.stop_at_flags:
+            collected = rounds[-1].collected
+            if collected and collected.flags >= config.stop_at_flags:
                 break
-        best = max(range(len(rounds)), key=lambda index: rounds[index].real_score)
-        stages.keep(best)
+        stages.keep(len(rounds) - 1)
         begun = time.monotonic()
         with view.stage("evaluation"):
-            stages.picture_dream(open_dataset(stages.dataset))
+            dataset = open_dataset(stages.dataset)
+            stages.picture_dream(dataset)
             agent, random = stages.evaluate()
-    result = Result(vae, rounds, best, agent, random, journal.seconds + time.monotonic() - begun)
+    seconds = journal.seconds + time.monotonic() - begun
+    result = Result(vae, rounds, len(dataset.episodes), dataset.steps, agent, random, seconds)
     for name, content in (
         ("summary.json", json.dumps(to_plain(result), indent=2)),
         ("summary.md", describe_result(config, result)),
@@ -363,21 +357,24 @@ class _Watched:
 
 
 def _names_of_round(config: RunConfig, number: int) -> list[str]:
-    """The stages of a round; the last one plays the agent that it is known by."""
-    alone = ["episodes alone"] if config.round_episodes_alone else []
-    return [f"{stage} of round {number + 1}" for stage in ("mdn-rnn", "controller", *alone, "episodes")]
+    """The stages of a round, of which the last one adds no episodes: there is nobody to learn from them."""
+    stages = ["mdn-rnn", "controller"]
+    if number + 1 < config.rounds:
+        stages += ["episodes alone", "episodes"] if config.round_episodes_alone else ["episodes"]
+    return [f"{stage} of round {number + 1}" for stage in stages]
 
 
 def _round(stages: _Run, watched: _Watched, number: int) -> Round:
-    """Train M, evolve C on, and collect with it."""
+    """Train M, evolve C on, and collect with it unless it is the last round."""
     names = _names_of_round(stages.config, number)
     mdn_rnn = watched.stage(names[0], MDNRNNFigures, lambda: stages.train_mdn_rnn(number))
     controller = watched.stage(names[1], ControllerFigures, lambda: stages.train_controller(number))
-    if stages.config.round_episodes_alone:
-        watched.stage(names[2], Explored, lambda: stages.collect_alone(number))
-    collected = watched.stage(names[-1], Collected, lambda: stages.collect_with(number))
-    seconds = sum(watched.journal.seconds_of(name) for name in names)
-    return Round(mdn_rnn=mdn_rnn, controller=controller, seconds=seconds, **dataclasses.asdict(collected))
+    collected = None
+    if number + 1 < stages.config.rounds:
+        if stages.config.round_episodes_alone:
+            watched.stage(names[2], Explored, lambda: stages.collect_alone(number))
+        collected = watched.stage(names[-1], Collected, lambda: stages.collect_with(number))
+    return Round(mdn_rnn, controller, collected, sum(watched.journal.seconds_of(name) for name in names))
 
 
 def _furthest(episode: Episode) -> int:
@@ -387,6 +384,7 @@ def _furthest(episode: Episode) -> int:
 def describe_result(config: RunConfig, result: Result) -> str:
     """The summary that a run ends with."""
     first, last = result.rounds[0], result.rounds[-1]
+    own = [f"{one.collected.real_max_x:.0f}" for one in result.rounds if one.collected]
     gain = result.agent.mean_max_x - result.random.mean_max_x
     # Of the difference of two means; within twice this, chance explains it.
     error = math.hypot(
@@ -404,13 +402,13 @@ def describe_result(config: RunConfig, result: Result) -> str:
         [
             f"# {config.game.env} ({config.preset} preset)",
             "",
-            f"- data: {last.episodes} real episodes, {last.steps} agent steps, "
-            f"{last.steps * config.game.frame_skip} frames",
+            f"- data: {result.episodes} real episodes, {result.steps} agent steps, "
+            f"{result.steps * config.game.frame_skip} frames",
             f"- VAE held-out loss {result.vae.loss_before:.0f} → {result.vae.loss_after:.0f}, "
             f"PSNR {result.vae.psnr_after:.1f} dB",
-            f"- MDN-RNN held-out loss {first.mdn_rnn.loss_before:.3f} → {first.mdn_rnn.loss_after:.3f} (round 1)",
-            f"- the controller is that of round {result.best_round + 1} of {len(result.rounds)}; mean max x of "
-            f"their own episodes: {', '.join(f'{one.real_max_x:.0f}' for one in result.rounds)}",
+            f"- MDN-RNN held-out loss {first.mdn_rnn.loss_before:.3f} → {last.mdn_rnn.loss_after:.3f}",
+            f"- the controller is that of round {len(result.rounds)}; mean max x of the own episodes of rounds: "
+            f"{', '.join(own) or 'none'}",
             f"- {describe('world model', result.agent)}",
             f"- {describe('uniform random', result.random)}",
             f"- {verdict} (mean max x over {result.agent.episodes} real episodes, {protocol}; standard error of the "

@@ -82,8 +82,9 @@ def describe_sweep(found: dict[str, dict[str, Any] | None]) -> str:
             lines.append(f"| {stage} | not finished | | | | | | |")
             continue
         agent, random, rounds = one["agent"], one["random"], one["rounds"]
+        steps = one["steps"] if "steps" in one else rounds[-1]["steps"]  # where earlier versions have it
         lines.append(
-            f"| {stage} | {rounds[-1]['steps']} | {one['vae']['psnr_after']:.1f} dB | {len(rounds)} "
+            f"| {stage} | {steps} | {one['vae']['psnr_after']:.1f} dB | {len(rounds)} "
             f"| {agent['mean_max_x']:.0f} ± {agent['std_max_x']:.0f} "
             f"| {random['mean_max_x']:.0f} ± {random['std_max_x']:.0f} "
             f"| {agent['flag_rate']:.0%} | {one['seconds'] / 60:.0f} |"

@@ -8,14 +8,15 @@ import sys
 
 import pytest
 
-from mario_world_model.training.rounds import Round
+from mario_world_model.training.rounds import Collected, Round
 from mario_world_model.training.run_view import RunView, clock
 from mario_world_model.training.train_controller import ControllerFigures
 from mario_world_model.training.train_mdn_rnn import MDNRNNFigures
 from mario_world_model.training.train_vae import VAEFigures
 from mario_world_model.utils.progress import percent_progress, progress
 
-ONE = Round(10, 1234, MDNRNNFigures(2.0, 1.0, 0.5, 1.0), ControllerFigures(100.0, 50), 300.0, 350.0, 0.25, 60.0)
+OWN = Collected(10, 1234, 300.0, 350.0, 0.25)
+ONE = Round(MDNRNNFigures(2.0, 1.0, 0.5, 1.0), ControllerFigures(100.0, 50), OWN, 60.0)
 
 
 class Terminal(io.StringIO):

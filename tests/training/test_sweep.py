@@ -21,7 +21,7 @@ def pretend(config: RunConfig) -> None:
         raise InputError("expected a stage without water")
     config.output.mkdir()
     agent = {"mean_max_x": 700.0 + config.workers, "std_max_x": 5.0, "flag_rate": 0.25}
-    content = {"agent": agent, "random": agent, "rounds": [{"steps": 9}], "vae": {"psnr_after": 30.0}, "seconds": 60.0}
+    content = {"agent": agent, "random": agent, "rounds": [{}], "steps": 9, "vae": {"psnr_after": 30.0}, "seconds": 60}
     (config.output / "summary.json").write_text(json.dumps(content))
 
 
