@@ -188,7 +188,7 @@ class _Run:
 
     def train_mdn_rnn(self, number: int) -> MDNRNNFigures:
         preset = preset_config(TrainMDNRNNConfig, self.config.preset)
-        share = self.config.round_share if number else 1.0
+        share = self._share(number)
         return train_mdn_rnn(
             dataclasses.replace(
                 preset,
@@ -208,6 +208,12 @@ class _Run:
                 seed=self.config.seed + number,
             )
         )
+
+    def _share(self, number: int) -> float:
+        """How much of the first round's training of M a round has."""
+        if number and number + 1 == self.config.rounds and self.config.last_share:
+            return self.config.last_share
+        return self.config.round_share if number else 1.0
 
     def train_controller(self, number: int) -> ControllerFigures:
         """Evolve on from that controller of the rounds before which does best in the new dream.

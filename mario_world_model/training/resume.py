@@ -45,6 +45,7 @@ _AS_BEFORE = {
     "begin_in_danger": False,
     "compile": False,
     "round_rate": 1.0,
+    "last_share": 0.0,
     "stray": 0.0,
     "round_stray": 0.0,
     "round_stray_alone": 0.0,

@@ -25,7 +25,7 @@ from mario_world_model.utils.storage import Location
 def test_a_run_ends_with_a_summary_and_two_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "run"
     looking = ["--lookahead", "1", "--lookahead-steps", "2", "--round-episodes-alone", "1", "--round-rate", "0.3"]
-    looking += ["--round-stray", "0.5", "--round-stray-alone", "0.2"]
+    looking += ["--round-stray", "0.5", "--round-stray-alone", "0.2", "--last-share", "1.5"]
     assert cli.main(["run", "--preset", "debug", "--output", str(output), *looking]) == 0
     said = capsys.readouterr().out
     assert "stage 3 of at most 9: mdn-rnn of round 1\n" in said
@@ -53,6 +53,7 @@ def test_a_run_ends_with_a_summary_and_two_videos(tmp_path: Path, capsys: pytest
     assert hours * 3600 > sum(cost["seconds"] for cost in costs)
     first, second = (json.loads((output / f"round-{one}" / "mdn_rnn_mario.pt.json").read_text()) for one in (1, 2))
     assert second["learning_rate"] == pytest.approx(0.3 * first["learning_rate"])
+    assert (first["epochs"], second["epochs"]) == (2, 3)
     last = output / "round-2" / "controller_mario.pt"
     assert (output / last.name).read_bytes() == last.read_bytes() != (output / "round-1" / last.name).read_bytes()
     for agent in ("agent", "random"):
