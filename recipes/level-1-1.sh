@@ -1,7 +1,7 @@
 #!/bin/sh
 # An agent for 1-1 from an empty folder, the way of the one that comes with the package: explore, learn to see, then rounds
 # of M, C and the agent's own episodes. Two to three hours of two cores with `cores`, or twenty minutes of a large GPU with `gpu`,
-# and for the hundred episodes that look ahead an hour and a half more, or twice to three times that on slower cores.
+# and for the hundred episodes that look ahead an hour and a half more, or up to four times that on cores without bfloat16.
 # docs/results.md has what came of it; on slower cores it got less far.
 # The agent of the package is that of seed 2, made when evolutions had 48 dreams for a candidate, and none from where a
 # controller always dies; the same command now gives other weights.
