@@ -1081,6 +1081,10 @@ class RunConfig:
         """That a round adds to the data set."""
         return self.round_episodes + self.round_episodes_alone
 
+    def is_last(self, number: int) -> bool:
+        """Whether no round can follow that one, counted from 0."""
+        return number + 1 == self.rounds
+
 
 def _check_training(config: TrainVAEConfig | TrainMDNRNNConfig) -> None:
     _refuse_unless(config.epochs >= 1, config, "epochs", "at least 1")

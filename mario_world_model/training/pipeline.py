@@ -82,7 +82,7 @@ class Result:
     vae: VAEFigures
     rounds: list[Round]
     episodes: int
-    """Real episodes that V, M and C had."""
+    """Real episodes in the data set."""
     steps: int
     """Agent steps in them."""
     agent: Summary
@@ -211,9 +211,10 @@ class _Run:
 
     def _share(self, number: int) -> float:
         """How much of the first round's training of M a round has."""
-        if number and number + 1 == self.config.rounds and self.config.last_share:
-            return self.config.last_share
-        return self.config.round_share if number else 1.0
+        if number == 0:
+            return 1.0
+        last = self.config.last_share if self.config.is_last(number) else 0.0
+        return last or self.config.round_share
 
     def train_controller(self, number: int) -> ControllerFigures:
         """Evolve on from that controller of the rounds before which does best in the new dream.
@@ -306,8 +307,8 @@ class _Run:
 def run(config: RunConfig) -> Result:
     """Run every stage that is not done yet and write the summary.
 
-    The controller of a run is that of its last round, so that no real episode has chosen it; it plays none before
-    evaluation. Other settings in the folder of a finished run replace what it made.
+    The controller of a run is that of its last round: real episodes choose none, and end the run early at most.
+    Other settings in the folder of a finished run replace what it made.
     """
     if config.wandb:
         require_wandb()  # before a collection of hours
@@ -365,7 +366,7 @@ class _Watched:
 def _names_of_round(config: RunConfig, number: int) -> list[str]:
     """The stages of a round, of which the last one adds no episodes: there is nobody to learn from them."""
     stages = ["mdn-rnn", "controller"]
-    if number + 1 < config.rounds:
+    if not config.is_last(number):
         stages += ["episodes alone", "episodes"] if config.round_episodes_alone else ["episodes"]
     return [f"{stage} of round {number + 1}" for stage in stages]
 
@@ -376,7 +377,7 @@ def _round(stages: _Run, watched: _Watched, number: int) -> Round:
     mdn_rnn = watched.stage(names[0], MDNRNNFigures, lambda: stages.train_mdn_rnn(number))
     controller = watched.stage(names[1], ControllerFigures, lambda: stages.train_controller(number))
     collected = None
-    if number + 1 < stages.config.rounds:
+    if not stages.config.is_last(number):
         if stages.config.round_episodes_alone:
             watched.stage(names[2], Explored, lambda: stages.collect_alone(number))
         collected = watched.stage(names[-1], Collected, lambda: stages.collect_with(number))

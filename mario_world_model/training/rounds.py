@@ -30,7 +30,7 @@ class Round:
     mdn_rnn: MDNRNNFigures
     controller: ControllerFigures
     collected: Collected | None
-    """None in the last round, from which nothing is trained any more."""
+    """None in the last round that there can be, after which nothing is trained any more."""
     seconds: float
 
 
