@@ -65,6 +65,19 @@ def test_a_run_ends_with_a_summary_and_two_videos(tmp_path: Path, capsys: pytest
 
 
 @pytest.mark.usefixtures("rom")
+def test_a_run_ends_early_with_a_round_that_gets_to_the_flag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    play = pipeline._Run.collect_with
+    # A network that learnt for a second does not get there by itself.
+    monkeypatch.setattr(
+        pipeline._Run, "collect_with", lambda stages, number: dataclasses.replace(play(stages, number), flags=0.5)
+    )
+    config = dataclasses.replace(preset_config(RunConfig, "debug"), output=tmp_path, stop_at_flags=0.5)
+    assert len(pipeline.run(config).rounds) == 1 < config.rounds
+    for name in ("mdn_rnn_mario.pt", "controller_mario.pt"):
+        assert (tmp_path / name).read_bytes() == (tmp_path / "round-1" / name).read_bytes()
+
+
+@pytest.mark.usefixtures("rom")
 @pytest.mark.parametrize(("collections", "noted"), [(2, False), (2, True), (3, False)])
 def test_a_run_broken_off_between_its_two_kinds_of_episodes_adds_each_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collections: int, noted: bool
