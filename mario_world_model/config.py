@@ -343,7 +343,7 @@ class TrainVAEConfig:
     """What landmarks count: nats for a squared distance of one tile between the first numbers of a latent and what
     the RAM says. The RAM is read in training alone."""
     learning_rate: float = 1e-3
-    """Adam's step size; falls to nothing along a cosine."""
+    """Adam's step size; falls to a tenth along a cosine."""
     init: Path | None = None
     """VAE checkpoint to start from instead of random weights."""
     device: DeviceChoice = "auto"
@@ -397,7 +397,7 @@ class TrainMDNRNNConfig:
     batch_size: int = 16
     """Sequences per update."""
     learning_rate: float = 1.5e-3
-    """Adam's step size; falls to nothing along a cosine."""
+    """Adam's step size; falls to a tenth along a cosine."""
     landmark_weight: float = 10.0
     """How much more than others the numbers of a latent count that V was taught: where things are decides what
     happens next, and they are a fifth of a latent."""
