@@ -35,5 +35,5 @@ class Budget:
         return units / max(1e-9, time.monotonic() - self._begun)
 
     def rate_scale(self, update: int) -> float:
-        """Factor of the learning rate: a cosine from 1 to 0.1 over the run."""
+        """Factor of the learning rate: a cosine from 1 to 0.1 over the run (Loshchilov & Hutter 2017, equation 5)."""
         return 0.55 + 0.45 * math.cos(math.pi * self.progress(update))
