@@ -229,7 +229,9 @@ class MDNRNN(nn.Module):
         step = _outputs(self.step_head, read)
         odds = step[..., 1:]
         if self.ending_heads is not None:
-            inputs = self.ending_inputs(latents, hidden[..., self.config.hidden_size :])
+            recent = hidden[..., self.config.hidden_size :]
+            # What is behind the LSTM's units was read and not learnt, unless latents were dreamt.
+            inputs = self.ending_inputs(latents, recent if latents.requires_grad else recent.detach())
             odds = mean_odds(torch.stack([odds, self.ending_heads(inputs).to(odds.dtype)]))
         return step[..., 0] * REWARD_UNIT, odds
 

@@ -19,6 +19,9 @@ from mario_world_model.models.mixture import Mixture, MixtureNoise, draw_noise
 from mario_world_model.models.share import WHOLE, Share
 from mario_world_model.rollouts.sequences import SequenceBatch
 
+# Steps that are judged at once come in multiples of so many, since some kernels are made for a number of rows.
+_ROWS = 32
+
 
 @dataclass(frozen=True)
 class MDNRNNLoss:
@@ -43,7 +46,7 @@ class MDNRNNLoss:
 
 @dataclass(frozen=True)
 class _Targets:
-    """What B sequences of T steps were, (B, T, …)."""
+    """What B sequences of T steps were, (B, T, …), or some of their steps, (N, …)."""
 
     latents: Tensor
     blur: Tensor | None
@@ -62,10 +65,18 @@ class _Targets:
         everyone = self.steps[:, steps]
         return _Targets(self.latents[:, steps], blur, rewards, endings, mask, self.importance, everyone, self.shares)
 
+    def at(self, rows: Tensor) -> _Targets:
+        """Steps int64 (N,) of all B·T."""
+        blur = None if self.blur is None else _rows(self.blur, rows)
+        latents, rewards, endings, mask = (
+            _rows(whole, rows) for whole in (self.latents, self.rewards, self.endings, self.mask)
+        )
+        return _Targets(latents, blur, rewards, endings, mask, self.importance, self.steps, self.shares)
+
 
 @dataclass(frozen=True)
 class _StepLosses:
-    """Losses of single steps, (B, T)."""
+    """Losses of single steps, (N,) or (B, T)."""
 
     latent: Tensor
     reward: Tensor
@@ -126,8 +137,10 @@ def mdn_rnn_loss(
         rest, _ = network(latents[:, read:-1], batch.actions[:, read:], memory)
         hidden = torch.cat([hidden, rest], dim=1)
     judge = _compiled_judge() if config.compile else _judged
-    prediction, closed = judge(network, hidden, latents[:, :-1], targets, config)
-    total = closed.total(targets, config)
+    counted = _counted(batch.mask, config)
+    judged = targets.at(counted)
+    prediction, closed = judge(network, _rows(hidden, counted), _rows(latents[:, :-1], counted), judged, config)
+    total = closed.total(judged, config)
     open_loop = total.new_zeros(())
     if read < length:
         steer = config.open_loop_teaches == "all"
@@ -143,19 +156,38 @@ def mdn_rnn_loss(
         total = total + config.open_loop_weight * open_loop
     steps = batch.mask.sum()
     with torch.no_grad():
-        alarm = (prediction.ending_logits[..., DEATH] > 0) * batch.mask
-        death = batch.endings[..., DEATH]
+        alarm = (prediction.ending_logits[..., DEATH] > 0) * judged.mask
+        death = judged.endings[..., DEATH]
         return MDNRNNLoss(
             total=total,
-            latent=(closed.latent.detach() * batch.mask).sum() / steps,
-            reward=(closed.reward.detach() * batch.mask).sum() / steps,
-            ending=(closed.ending.detach() * batch.mask).sum() / steps,
+            latent=(closed.latent.detach() * judged.mask).sum() / steps,
+            reward=(closed.reward.detach() * judged.mask).sum() / steps,
+            ending=(closed.ending.detach() * judged.mask).sum() / steps,
             open_loop=open_loop.detach(),
             death_hits=(alarm * death).sum(),
             deaths=death.sum(),
             false_alarms=(alarm * (1.0 - death)).sum(),
             steps=steps,
         )
+
+
+def _counted(mask: Tensor, config: TrainMDNRNNConfig) -> Tensor:
+    """Steps int64 (N,) of the B·T of a `mask` that are worth judging: the real ones, and a few more for a round number.
+
+    Of exploration's short episodes a third of a batch is padding, and the head is two thirds of an update's products. A
+    GPU would wait to be told how many there are for longer than that takes it, and what is compiled is compiled for a
+    number of steps: all are judged there.
+    """
+    flat = mask.flatten()
+    if config.compile or flat.device.type != "cpu":
+        return torch.arange(len(flat), device=flat.device)
+    real = int(flat.sum())
+    return flat.argsort(descending=True, stable=True)[: real + -real % _ROWS]
+
+
+def _rows(whole: Tensor, rows: Tensor) -> Tensor:
+    """Rows int64 (N,) of the B·T of a tensor (B, T, …)."""
+    return whole.flatten(0, 1).index_select(0, rows)
 
 
 def _noisy(latents: Tensor, mask: Tensor, largest: float, luck: torch.Generator) -> Tensor:
@@ -175,8 +207,8 @@ def _noisy(latents: Tensor, mask: Tensor, largest: float, luck: torch.Generator)
 def _judged(
     network: MDNRNN, hidden: Tensor, latents: Tensor, targets: _Targets, config: TrainMDNRNNConfig
 ) -> tuple[Prediction, _StepLosses]:
-    """What M expects after hidden states (B, T, H), and how wrong that is: what torch can compile of a loss, that is
-    all but LSTM and luck."""
+    """What M expects after hidden states (N, H), and how wrong that is: what torch can compile of a loss, that is all
+    but LSTM and luck."""
     prediction = network.predict(hidden, latents)
     return prediction, _step_losses(prediction, prediction.latent, targets, config)
 

@@ -40,6 +40,35 @@ def test_padding_counts_for_nothing() -> None:
         )
 
 
+@torch.no_grad()
+def test_padding_is_not_predicted_from() -> None:
+    network, given, predicted = small_world().mdn_rnn, batch(), []
+    assert network.head is not None
+    network.head.register_forward_hook(lambda _module, _given, out: predicted.append(out.numel() // out.shape[-1]))
+    given.mask[:4, 3:] = 0.0
+    few = loss(network, given)
+    assert given.mask.sum() == 36
+    assert predicted == [64]
+    assert few.steps == 36
+    # Nor does it change what is found: the same windows without a batch around them.
+    short, long = (given.part(rows) for rows in (slice(0, 4), slice(4, 6)))
+    alone = [loss(network, part, input_noise=0.0) for part in (short, long)]
+    together = loss(network, given, input_noise=0.0)
+    expected = sum(float(one.latent * one.steps) for one in alone) / 36
+    torch.testing.assert_close(float(together.latent), expected)
+
+
+def test_what_dreamt_latents_do_to_endings_is_learnt_from() -> None:
+    """The ending heads read how a latent changed; where that was dreamt, M may learn to dream another."""
+    network = small_world(ending_heads=2).mdn_rnn
+    latents = torch.randn(2, 3, Z, requires_grad=True)
+    hidden, _ = network(latents, torch.zeros(2, 3, dtype=torch.int64), network.initial_memory(2))
+    torch.nn.init.zeros_(network.step_head.weight)  # M's own word is another way to the latents before
+    odds = network.predict(hidden[:, -1], latents[:, -1]).ending_logits
+    (gradient,) = torch.autograd.grad(odds.sum(), latents)
+    assert gradient[:, 1].abs().sum() > 0.0
+
+
 def test_the_spread_is_not_fitted_to_steps_on_own_samples() -> None:
     """Else a dream would grow less certain with every step, and dissolve into noise."""
     network, given = small_world().mdn_rnn, batch()
