@@ -46,6 +46,8 @@ class Prediction:
     """Reward of the step, (B, T), in the environment's units."""
     ending_logits: Tensor
     """Log odds that the step ends in death [..., 0] or at the flag [..., 1], (B, T, 2)."""
+    own_ending_logits: Tensor
+    """The same as M's own head says it, without the ending heads; on these it is trained."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,9 @@ class MDNRNN(nn.Module):
         anchor = self._anchor(hidden, latents)
         mean, log_sigma = self._gaussian(gaussians, None if anchor is None else anchor.unsqueeze(-2))
         mixture = Mixture(functional.log_softmax(logits, dim=-2), mean, log_sigma)
-        return Prediction(mixture, *self._reward_and_ending(hidden, seen, latents))
+        step = _outputs(self.step_head, hidden)
+        own = step[..., 1:]
+        return Prediction(mixture, step[..., 0] * REWARD_UNIT, self._opinion(own, seen, latents), own)
 
     def imagine(self, hidden: Tensor, latents: Tensor, noise: MixtureNoise, temperature: float) -> Imagined:
         """Sample the step after hidden states (B, H) in latents (B, Z).
@@ -177,7 +181,8 @@ class MDNRNN(nn.Module):
             rows = (component == number).nonzero().squeeze(-1)
             raw[rows] = torch.addmm(bias[number, 1:], hidden[rows], weight[number, 1:].T).to(raw.dtype)
         sample = sample_gaussian(*self._gaussian(raw, self._anchor(hidden, latents)), noise, temperature)
-        return Imagined(sample, *self._reward_and_ending(hidden, seen, latents))
+        step = _outputs(self.step_head, hidden)
+        return Imagined(sample, step[..., 0] * REWARD_UNIT, self._opinion(step[..., 1:], seen, latents))
 
     def _recur(self, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """The LSTM over inputs (B, T, I) from its state (B, U), (B, U): hidden states (B, T, U) and cells after.
@@ -224,16 +229,13 @@ class MDNRNN(nn.Module):
         low, high = _LOG_SIGMA_BOUNDS
         return mean, low + (high - low) * torch.sigmoid(raw_sigma)
 
-    def _reward_and_ending(self, read: Tensor, hidden: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Reward (...) and log odds (..., 2), from what the output layers read, and from what they read that in."""
-        step = _outputs(self.step_head, read)
-        odds = step[..., 1:]
-        if self.ending_heads is not None:
-            recent = hidden[..., self.config.hidden_size :]
-            # What is behind the LSTM's units was read and not learnt, unless latents were dreamt.
-            inputs = self.ending_inputs(latents, recent if latents.requires_grad else recent.detach())
-            odds = mean_odds(torch.stack([odds, self.ending_heads(inputs).to(odds.dtype)]))
-        return step[..., 0] * REWARD_UNIT, odds
+    def _opinion(self, own: Tensor, hidden: Tensor, latents: Tensor) -> Tensor:
+        """Log odds (..., 2) of how a step ends, from those of M's own head and from what that was read in."""
+        if self.ending_heads is None:
+            return own
+        # They are fitted apart, so that nothing is to be learnt through them.
+        inputs = self.ending_inputs(latents, hidden[..., self.config.hidden_size :]).detach()
+        return mean_odds(torch.stack([own, self.ending_heads(inputs).to(own.dtype)]))
 
     def ending_inputs(self, latents: Tensor, recent: Tensor) -> Tensor:
         """What the ending heads see of latents (..., Z) and what is `recent` (..., R)."""
