@@ -1035,6 +1035,9 @@ class RunConfig:
     last_share: float = 0.0
     """The same in the last round, whose M is that of the run; 0: as in the rounds before. Every round begins with large
     steps again."""
+    time_factor: float = 1.0
+    """Factor of the minutes that V, M and C are trained for where the preset sets any: a machine that is half as fast
+    makes as many updates in twice the time."""
     round_rate: float = 1.0
     """Learning rate of M in a later round, as a share of the first round's. Steps as large as an untrained M's undo
     first much of what it knows; with 0.3 its loss got lower in a round, but its dreams no better (docs/log.md)."""
@@ -1071,6 +1074,7 @@ class RunConfig:
         _refuse_unless(0.0 <= self.round_stray_alone <= 1.0, self, "round_stray_alone", "a probability")
         _refuse_unless(0.0 < self.round_share <= 1.0, self, "round_share", "a share in (0, 1]")
         _refuse_unless(0.0 <= self.last_share <= 100.0, self, "last_share", "0 to 100 times the first round's")
+        _refuse_unless(0.0 < self.time_factor <= 1000.0, self, "time_factor", "a number from above 0 to 1000")
         _refuse_unless(0.0 < self.round_rate <= 1.0, self, "round_rate", "a share in (0, 1]")
         _refuse_unless(0.0 < self.stop_at_flags <= 1.0, self, "stop_at_flags", "a share in (0, 1]")
         _refuse_unless(self.workers >= 0, self, "workers", "0 or more")

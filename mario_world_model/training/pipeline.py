@@ -171,9 +171,11 @@ class _Run:
         return open_dataset(self.dataset).episodes
 
     def train_vae(self) -> VAEFigures:
+        preset = preset_config(TrainVAEConfig, self.config.preset)
         return train_vae(
             dataclasses.replace(
-                preset_config(TrainVAEConfig, self.config.preset),
+                preset,
+                max_minutes=preset.max_minutes * self.config.time_factor,
                 dataset=self.dataset,
                 output=self.result.vae,
                 epochs=self.config.vae_epochs,
@@ -193,7 +195,7 @@ class _Run:
             dataclasses.replace(
                 preset,
                 epochs=math.ceil(self.config.mdn_rnn_epochs * share),
-                max_minutes=preset.max_minutes * share,
+                max_minutes=preset.max_minutes * share * self.config.time_factor,
                 learning_rate=preset.learning_rate * (self.config.round_rate if number else 1.0),
                 newest=self.config.episodes_of_round if number else 0,
                 dataset=self.dataset,
@@ -221,8 +223,10 @@ class _Run:
 
         It has seen all of them fail, and can tell them apart by more dreams than there are real episodes.
         """
+        preset = preset_config(TrainControllerConfig, self.config.preset)
         config = dataclasses.replace(
-            preset_config(TrainControllerConfig, self.config.preset),
+            preset,
+            max_minutes=preset.max_minutes * self.config.time_factor,
             iterations=self.config.generations,
             sees=self.config.sees,
             units=self.config.units,

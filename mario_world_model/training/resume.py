@@ -46,6 +46,7 @@ _AS_BEFORE = {
     "compile": False,
     "round_rate": 1.0,
     "last_share": 0.0,
+    "time_factor": 1.0,
     "stray": 0.0,
     "round_stray": 0.0,
     "round_stray_alone": 0.0,

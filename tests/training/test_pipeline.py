@@ -8,7 +8,14 @@ import imageio.v3 as iio
 import pytest
 
 from mario_world_model import cli
-from mario_world_model.config import CollectConfig, RunConfig, preset_config
+from mario_world_model.config import (
+    CollectConfig,
+    RunConfig,
+    TrainControllerConfig,
+    TrainMDNRNNConfig,
+    TrainVAEConfig,
+    preset_config,
+)
 from mario_world_model.evaluation.summary import Summary
 from mario_world_model.rollouts.dataset import open_dataset
 from mario_world_model.training import pipeline
@@ -62,6 +69,22 @@ def test_a_run_ends_with_a_summary_and_two_videos(tmp_path: Path, capsys: pytest
     for video in ("agent.mp4", "dream_beside_reality.mp4"):
         assert iio.improps(output / video, plugin="pyav").shape[0] > 5
     assert iio.imread(output / "dream_beside_reality.png").std() > 10
+
+
+def test_minutes_are_scaled_for_slower_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[TrainVAEConfig | TrainMDNRNNConfig | TrainControllerConfig] = []
+    for name in ("train_vae", "train_mdn_rnn", "train_controller"):
+        monkeypatch.setattr(pipeline, name, given.append)
+    for factor in (1.0, 2.5):
+        config = dataclasses.replace(preset_config(RunConfig, "cores"), output=tmp_path, time_factor=factor)
+        stages = pipeline._Run(config)
+        stages.train_vae()
+        stages.train_mdn_rnn(0)
+        stages.train_mdn_rnn(1)
+        stages.train_controller(0)
+    minutes = [one.max_minutes for one in given]
+    assert min(minutes) > 0.0
+    assert minutes[4:] == pytest.approx([2.5 * one for one in minutes[:4]])
 
 
 @pytest.mark.usefixtures("rom")
