@@ -14,12 +14,10 @@ from mario_world_model.models.controller import Controllers
 from mario_world_model.models.mdn_rnn import DEATH, FLAG
 from mario_world_model.models.memory import Memory
 from mario_world_model.models.mixture import MixtureNoise, draw_gumbel, draw_noise
+from mario_world_model.models.precision import KERNEL_ROWS
 from mario_world_model.models.world_model import Starts, WorldModel
 
 _AS_GOOD_AS_DEAD = 1e-3  # chance of having lived below which the rest of a dream cannot matter
-# Different dreams come in multiples of this many rows, the last ones again: the kernels of products are made for a
-# number of rows, which takes longer than a product of so many.
-_ROWS = 32
 
 
 @dataclass
@@ -150,15 +148,15 @@ class Dream:
         """How dreams part under actions int64 (P, S).
 
         Returns which of the N' dreams there are then each candidate dreams (P, S), which each of them was before (N',)
-        and the action that made it another (N',), N' a multiple of `_ROWS`. All that are over become one: they differ
-        in nothing that counts.
+        and the action that made it another (N',), N' a multiple of `KERNEL_ROWS`, the last ones again. All that are over
+        become one: they differ in nothing that counts.
         """
         now, choices = self._now(), self.world_model.mdn_rnn.actions
         over = (now.alive == 0.0)[now.which]
         one_of_them = now.alive.argmin() * choices
         step = torch.where(over, one_of_them, now.which * choices + actions)
         steps, which = torch.unique(step, return_inverse=True)
-        steps = torch.cat([steps, steps[-1:].expand(-len(steps) % _ROWS)])
+        steps = torch.cat([steps, steps[-1:].expand(-len(steps) % KERNEL_ROWS)])
         return which, steps // choices, steps % choices
 
     def _features(self) -> Tensor:

@@ -157,9 +157,7 @@ class MDNRNN(nn.Module):
         anchor = self._anchor(hidden, latents)
         mean, log_sigma = self._gaussian(gaussians, None if anchor is None else anchor.unsqueeze(-2))
         mixture = Mixture(functional.log_softmax(logits, dim=-2), mean, log_sigma)
-        step = _outputs(self.step_head, hidden)
-        own = step[..., 1:]
-        return Prediction(mixture, step[..., 0] * REWARD_UNIT, self._opinion(own, seen, latents), own)
+        return Prediction(mixture, *self._reward_and_endings(hidden, seen, latents))
 
     def imagine(self, hidden: Tensor, latents: Tensor, noise: MixtureNoise, temperature: float) -> Imagined:
         """Sample the step after hidden states (B, H) in latents (B, Z).
@@ -181,8 +179,8 @@ class MDNRNN(nn.Module):
             rows = (component == number).nonzero().squeeze(-1)
             raw[rows] = torch.addmm(bias[number, 1:], hidden[rows], weight[number, 1:].T).to(raw.dtype)
         sample = sample_gaussian(*self._gaussian(raw, self._anchor(hidden, latents)), noise, temperature)
-        step = _outputs(self.step_head, hidden)
-        return Imagined(sample, step[..., 0] * REWARD_UNIT, self._opinion(step[..., 1:], seen, latents))
+        reward, endings, _ = self._reward_and_endings(hidden, seen, latents)
+        return Imagined(sample, reward, endings)
 
     def _recur(self, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """The LSTM over inputs (B, T, I) from its state (B, U), (B, U): hidden states (B, T, U) and cells after.
@@ -229,13 +227,18 @@ class MDNRNN(nn.Module):
         low, high = _LOG_SIGMA_BOUNDS
         return mean, low + (high - low) * torch.sigmoid(raw_sigma)
 
-    def _opinion(self, own: Tensor, hidden: Tensor, latents: Tensor) -> Tensor:
-        """Log odds (..., 2) of how a step ends, from those of M's own head and from what that was read in."""
-        if self.ending_heads is None:
-            return own
-        # They are fitted apart, so that nothing is to be learnt through them.
-        inputs = self.ending_inputs(latents, hidden[..., self.config.hidden_size :]).detach()
-        return mean_odds(torch.stack([own, self.ending_heads(inputs).to(own.dtype)]))
+    def _reward_and_endings(self, read: Tensor, hidden: Tensor, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Reward (...) and log odds (..., 2), as M says them and as its own head does.
+
+        They come from what the output layers read, and from what that was read in.
+        """
+        step = _outputs(self.step_head, read)
+        said = own = step[..., 1:]
+        if self.ending_heads is not None:
+            # They are fitted apart, so that nothing is to be learnt through them.
+            inputs = self.ending_inputs(latents, hidden[..., self.config.hidden_size :]).detach()
+            said = mean_odds(torch.stack([own, self.ending_heads(inputs).to(own.dtype)]))
+        return step[..., 0] * REWARD_UNIT, said, own
 
     def ending_inputs(self, latents: Tensor, recent: Tensor) -> Tensor:
         """What the ending heads see of latents (..., Z) and what is `recent` (..., R)."""

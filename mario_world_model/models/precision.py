@@ -13,6 +13,9 @@ from mario_world_model.config import Precision, PrecisionChoice
 
 # Instructions with which a CPU multiplies in bfloat16 twice as fast as in float32, and more.
 _FAST = ("amx_bf16", "avx512_bf16")
+KERNEL_ROWS = 32
+"""Rows that differ in number come in multiples of so many: the kernels of products are made for a number of rows, which
+takes longer than a product of so many."""
 
 
 def precision_on(device: torch.device, choice: PrecisionChoice) -> Precision:

@@ -16,11 +16,9 @@ from mario_world_model.config import TrainMDNRNNConfig
 from mario_world_model.models.mdn_rnn import DEATH, MDNRNN, REWARD_UNIT, Prediction
 from mario_world_model.models.memory import Memory
 from mario_world_model.models.mixture import Mixture, MixtureNoise, draw_noise
+from mario_world_model.models.precision import KERNEL_ROWS
 from mario_world_model.models.share import WHOLE, Share
 from mario_world_model.rollouts.sequences import SequenceBatch
-
-# Steps that are judged at once come in multiples of so many, since some kernels are made for a number of rows.
-_ROWS = 32
 
 
 @dataclass(frozen=True)
@@ -67,9 +65,9 @@ class _Targets:
 
     def at(self, rows: Tensor) -> _Targets:
         """Steps int64 (N,) of all B·T."""
-        blur = None if self.blur is None else _rows(self.blur, rows)
+        blur = None if self.blur is None else _steps(self.blur, rows)
         latents, rewards, endings, mask = (
-            _rows(whole, rows) for whole in (self.latents, self.rewards, self.endings, self.mask)
+            _steps(whole, rows) for whole in (self.latents, self.rewards, self.endings, self.mask)
         )
         return _Targets(latents, blur, rewards, endings, mask, self.importance, self.steps, self.shares)
 
@@ -139,7 +137,7 @@ def mdn_rnn_loss(
     judge = _compiled_judge() if config.compile else _judged
     counted = _counted(batch.mask, config)
     judged = targets.at(counted)
-    prediction, closed = judge(network, _rows(hidden, counted), _rows(latents[:, :-1], counted), judged, config)
+    prediction, closed = judge(network, _steps(hidden, counted), _steps(latents[:, :-1], counted), judged, config)
     total = closed.total(judged, config)
     open_loop = total.new_zeros(())
     if read < length:
@@ -182,10 +180,10 @@ def _counted(mask: Tensor, config: TrainMDNRNNConfig) -> Tensor:
     if config.compile or flat.device.type != "cpu":
         return torch.arange(len(flat), device=flat.device)
     real = int(flat.sum())
-    return flat.argsort(descending=True, stable=True)[: real + -real % _ROWS]
+    return flat.argsort(descending=True, stable=True)[: real + -real % KERNEL_ROWS]
 
 
-def _rows(whole: Tensor, rows: Tensor) -> Tensor:
+def _steps(whole: Tensor, rows: Tensor) -> Tensor:
     """Rows int64 (N,) of the B·T of a tensor (B, T, …)."""
     return whole.flatten(0, 1).index_select(0, rows)
 
