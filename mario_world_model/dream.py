@@ -148,8 +148,8 @@ class Dream:
         """How dreams part under actions int64 (P, S).
 
         Returns which of the N' dreams there are then each candidate dreams (P, S), which each of them was before (N',)
-        and the action that made it another (N',), N' a multiple of `KERNEL_ROWS`, the last ones again. All that are over
-        become one: they differ in nothing that counts.
+        and the action that made it another (N',), N' a multiple of `KERNEL_ROWS`, the last ones again. All that are
+        over become one: they differ in nothing that counts.
         """
         now, choices = self._now(), self.world_model.mdn_rnn.actions
         over = (now.alive == 0.0)[now.which]
