@@ -61,5 +61,11 @@ def main(arguments: list[str] | None = None) -> int:
         expected = ", ".join(COMMANDS)
         print(f"mario-world-model: expected a command ({expected}), found {arguments[0]!r}", file=sys.stderr)
         return 2
-    status: int = importlib.import_module(command[0]).main(arguments[1:])
+    try:
+        stage = importlib.import_module(command[0])
+    except KeyboardInterrupt:
+        # Loading torch takes seconds, in which nothing listens for Ctrl-C yet.
+        print(f"mario-world-model {arguments[0]}: interrupted", file=sys.stderr)
+        return 130
+    status: int = stage.main(arguments[1:])
     return status

@@ -86,13 +86,16 @@ def test_another_evaluation_is_refused_and_no_resume_starts_over(
 
 
 @pytest.mark.usefixtures("rom")
-def test_without_an_output_nothing_is_promised(there: Path) -> None:
-    command = [sys.executable, "-m", "mario_world_model", *LINE.replace("--output r.json", "--video v.mp4").split()]
-    with subprocess.Popen([*command, "--episodes", "999"], cwd=there, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(4.0)
-        process.send_signal(signal.SIGINT)
-        assert process.communicate()[1].endswith("mario-world-model evaluate: interrupted\n")
-        assert process.returncode == 130
+def test_without_an_output_nothing_is_promised(
+    there: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def add_and_stop(self: Unfinished[EpisodeScore], episode: EpisodeScore) -> None:
+        self.episodes.append(episode)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Unfinished, "add", add_and_stop)
+    assert cli.main([*LINE.replace("--output r.json", "--video v.mp4").split()]) == 130
+    assert capsys.readouterr().err == "mario-world-model evaluate: interrupted\n"
     assert list(there.iterdir()) == []
 
 
