@@ -343,7 +343,9 @@ class TrainVAEConfig:
     """What landmarks count: nats for a squared distance of one tile between the first numbers of a latent and what
     the RAM says. The RAM is read in training alone."""
     learning_rate: float = 1e-3
-    """Adam's step size; falls to a tenth along a cosine."""
+    """Adam's step size; falls to a tenth along a cosine with --no-average."""
+    average: bool = True
+    """Give the mean of the weights along the training, the latest counting most, instead of the last ones."""
     init: Path | None = None
     """VAE checkpoint to start from instead of random weights."""
     device: DeviceChoice = "auto"
@@ -397,7 +399,9 @@ class TrainMDNRNNConfig:
     batch_size: int = 16
     """Sequences per update."""
     learning_rate: float = 1.5e-3
-    """Adam's step size; falls to a tenth along a cosine."""
+    """Adam's step size; falls to a tenth along a cosine with --no-average."""
+    average: bool = True
+    """Give the mean of the weights along the training, the latest counting most, instead of the last ones."""
     landmark_weight: float = 10.0
     """How much more than others the numbers of a latent count that V was taught: where things are decides what
     happens next, and they are a fifth of a latent."""
@@ -1185,6 +1189,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "epochs": 10,
             "batch_size": 100,
             "learning_rate": 1e-4,
+            "average": False,
             "colour_rarity": 0.0,
         },
         MDNRNNConfig: {
@@ -1200,6 +1205,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "sequence_length": 100,
             "batch_size": 100,
             "learning_rate": 1e-3,
+            "average": False,
             "death_weight": 1.0,
             "ending_weight": 1.0,
             "reward_weight": 1.0,

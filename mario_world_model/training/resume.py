@@ -44,6 +44,7 @@ _AS_BEFORE = {
     "precision": "float32",
     "begin_in_danger": False,
     "compile": False,
+    "average": False,
     "round_rate": 1.0,
     "last_share": 0.0,
     "time_factor": 1.0,

@@ -48,6 +48,7 @@ from mario_world_model.training.fit_endings import fit_endings
 from mario_world_model.training.mdn_rnn_loss import MDNRNNLoss, mdn_rnn_loss
 from mario_world_model.training.ranks import Ranks, first_of_all, join_ranks
 from mario_world_model.training.resume import Run
+from mario_world_model.training.weight_average import WeightAverage
 from mario_world_model.utils.cost import cost_of_data, hours
 from mario_world_model.utils.devices import choose_device
 from mario_world_model.utils.progress import percent_progress
@@ -111,10 +112,11 @@ def _train(
     # Of an episode's windows the first and the last are half as long as the others on average.
     windows = sum(0.5 + len(episode) / config.sequence_length for episode in seen)
     optimiser = adam(network, config.learning_rate)
+    average = WeightAverage(network, config.average)
     rewards = torch.cat([episode.rewards for episode in seen])
     world_model = WorldModel(
         vae=saved_vae.vae.to(device),
-        mdn_rnn=network,
+        mdn_rnn=average.network,
         controls=dataset.controls,
         starts=draw_starts(
             seen,
@@ -127,9 +129,10 @@ def _train(
     )
     luck = torch_stream(config.seed, device, _LUCK_STREAM)
     importance = _importance(saved_vae.vae, config.landmark_weight, device)
-    at = run.restore(_COUNTERS, network=network, adam=optimiser, luck=luck)
+    at = run.restore(_COUNTERS, network=network, adam=optimiser, luck=luck, **average.parts)
     if not at:
         fit_endings(network, seen, config.ending_epochs, config.input_noise, stream_seed(config.seed, _ENDINGS_STREAM))
+        average.follow()
     update, first_epoch, number, check = (at.get(name, 0) for name in ("update", "epoch", "batch", "check"))
     updates = config.epochs * math.ceil(windows / config.batch_size)
     budget = Budget(updates, config.max_minutes, at.get("seconds", 0.0), ranks)
@@ -139,7 +142,7 @@ def _train(
         percent_progress("MDN-RNN", shown=ranks.first) as bar,
         stop_between_steps(),
     ):
-        before = after = at["before"] if at else _held_out(network, unseen, config, importance)
+        before = after = at["before"] if at else _held_out(average.network, unseen, config, importance)
         if at:
             after = at["after"]
         else:
@@ -150,7 +153,7 @@ def _train(
                 if budget.progress(update) >= 1.0:
                     break
                 for group in optimiser.param_groups:
-                    group["lr"] = config.learning_rate * budget.rate_scale(update)
+                    group["lr"] = config.learning_rate * (1.0 if config.average else budget.rate_scale(update))
                 if config.control == "shuffled":
                     batch = dataclasses.replace(batch, actions=batch.actions.roll(1, dims=0))
                 with compiling():
@@ -161,6 +164,7 @@ def _train(
                 norm = require_finite(loss.total, network.parameters(), where)
                 torch.nn.utils.clip_grads_with_norm_(network.parameters(), config.gradient_clip, norm)
                 optimiser.step()
+                average.follow()
                 update, number = update + 1, number + 1
                 if update % _LOG_EVERY == 0:
                     tracker.scalars(
@@ -180,7 +184,7 @@ def _train(
                     )
                 if budget.progress(update) * _CHECKS >= check + 1:
                     check = int(budget.progress(update) * _CHECKS)
-                    after = _held_out(network, unseen, config, importance)
+                    after = _held_out(average.network, unseen, config, importance)
                     foreseen = _foresight(world_model, others, config.seed)
                     tracker.scalars(update, **after, **foreseen, cost__seconds=run.seconds)
                     tracker.picture(update, "dream beside reality", _picture(world_model, dataset, held_out))

@@ -39,6 +39,7 @@ from mario_world_model.training.budget import Budget
 from mario_world_model.training.finite import require_finite
 from mario_world_model.training.ranks import Ranks, first_of_all, join_ranks
 from mario_world_model.training.resume import Run
+from mario_world_model.training.weight_average import WeightAverage
 from mario_world_model.utils.devices import choose_device
 from mario_world_model.utils.progress import percent_progress
 from mario_world_model.utils.seeding import stream, stream_seed
@@ -84,7 +85,10 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
     torch.manual_seed(stream_seed(config.seed, _WEIGHTS_STREAM))
     vae = _initial_vae(config, dataset).to(device)
     optimiser = adam(vae, config.learning_rate)
-    at = run.restore(_COUNTERS, vae=vae, adam=optimiser)
+    average = WeightAverage(vae, config.average)
+    at = run.restore(_COUNTERS, vae=vae, adam=optimiser, **average.parts)
+    if not at:
+        average.follow()
     update, first_epoch, number = at.get("update", 0), at.get("epoch", 0), at.get("batch", 0)
     updates = config.epochs * max(1, len(pool) // config.batch_size)
     budget = Budget(updates, config.max_minutes, at.get("seconds", 0.0), ranks)
@@ -101,7 +105,7 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
         if at:
             loss_before = at["loss_before"]
         else:
-            loss_before, psnr, errors = _held_out(vae, unseen, rarity, config)
+            loss_before, psnr, errors = _held_out(average.network, unseen, rarity, config)
             tracker.scalars(0, held_out__loss=loss_before, held_out__psnr=psnr, cost__seconds=run.seconds, **errors)
         for epoch in range(first_epoch, config.epochs):
             rng = stream(config.seed, _BATCH_STREAM, epoch)
@@ -109,7 +113,7 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
                 if budget.progress(update) >= 1.0:
                     break
                 for group in optimiser.param_groups:
-                    group["lr"] = config.learning_rate * budget.rate_scale(update)
+                    group["lr"] = config.learning_rate * (1.0 if config.average else budget.rate_scale(update))
                 noise = torch.randn(len(batch), vae.config.latent_size, device=device)
                 with compiling():
                     loss = losses(batch.part(share.rows).to(device), noise[share.rows], share)
@@ -117,6 +121,7 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
                 loss.total.backward()
                 require_finite(loss.total, vae.parameters(), f"VAE: step {update}, epoch {epoch}, batch {number}")
                 optimiser.step()
+                average.follow()
                 update, number = update + 1, number + 1
                 if update % _LOG_EVERY == 0:
                     tracker.scalars(
@@ -137,9 +142,9 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
                 counters = {"update": update, "epoch": epoch, "batch": number}
                 run.reached(update, {**counters, "seconds": budget.spent, "loss_before": loss_before})
             number = 0
-            loss_after, psnr, errors = _held_out(vae, unseen, rarity, config)
+            loss_after, psnr, errors = _held_out(average.network, unseen, rarity, config)
             tracker.scalars(update, held_out__loss=loss_after, held_out__psnr=psnr, cost__seconds=run.seconds, **errors)
-            tracker.picture(update, "reconstructions", _picture(vae, unseen.frames))
+            tracker.picture(update, "reconstructions", _picture(average.network, unseen.frames))
             if budget.progress(update) >= 1.0:
                 break
     figures = VAEFigures(loss_before, loss_after, psnr)
@@ -150,7 +155,7 @@ def _train(config: TrainVAEConfig, dataset: Dataset, device: torch.device, run: 
         "held_out": {"loss": figures.loss_after, "psnr": figures.psnr_after},
     }
     if ranks.first:
-        save_vae(config.output, vae, dataset.controls, provenance)
+        save_vae(config.output, average.network, dataset.controls, provenance)
     run.finish(figures, torch.get_num_threads(), config.init)
     return figures
 
