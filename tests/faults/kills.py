@@ -28,7 +28,7 @@ from pathlib import Path
 from mario_world_model import cli
 
 _SMALL = "--preset debug --device cpu --save-every 0.05"
-_LARGE = "--preset debug --device cpu --save-every 0.2"  # V's state has 12 MB
+_LARGE = "--preset debug --device cpu --save-every 0.2"  # V's state has 16 MB
 
 STAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     # name: the command, and the outputs that must be the same; all commands run in one folder in this order.
