@@ -13,8 +13,8 @@ import pytest
     ("line", "says"),
     [
         (
-            "kills --kills 2 --stages collect train-vae train-mdn-rnn train-controller ppo",
-            ["2 kills in", "0 with other bytes than the undisturbed run, 0 orphans"],
+            "kills --kills 1 --stages collect train-vae train-mdn-rnn train-controller ppo",
+            ["1 kills in", "0 with other bytes than the undisturbed run, 0 orphans"],
         ),
         ("workers --faults 3", ["0 hangs, 0 orphans, 0 other data sets"]),
         ("hostile", ["93 of 93 refused in one line, 0 canary files"]),
