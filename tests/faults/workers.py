@@ -83,8 +83,8 @@ def children(process: int) -> list[int]:
 
 def sabotage(faults: int, seed: int) -> Figures:
     """Collect the same data set until `faults` workers were lost."""
-    workers.SILENCE, workers.BEGINNING = _SILENCE, 5 * _SILENCE
-    task_queue.ATTEMPTS = faults  # that chance hits the same task again and again is no fault of the task's
+    workers.SILENCE, workers.BEGINNING = _SILENCE, 2 * _SILENCE
+    task_queue.ATTEMPTS += faults  # that chance hits the same task again and again is no fault of the task's
     figures = Figures()
     luck = random.Random(seed)
     begun = time.monotonic()
