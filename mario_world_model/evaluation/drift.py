@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mario_world_model.evaluation.foresight import situations, survived_windows
+from mario_world_model.emulation.landmarks import LANDMARKS
+from mario_world_model.evaluation.foresight import Window, situations, survived_windows
 from mario_world_model.evaluation.readout import Reader, truth_of
 from mario_world_model.models.mixture import draw_noise
 from mario_world_model.models.vae import to_images
@@ -18,6 +19,8 @@ from mario_world_model.rollouts.episode import Episode
 from mario_world_model.rollouts.latents import LatentEpisode
 
 HORIZONS = (1, 2, 4, 8, 12, 16, 24, 32, 48)
+_PLACE = ("screen_x", "y")
+_TILE = 16.0  # pixels
 
 
 @dataclass(frozen=True)
@@ -55,14 +58,8 @@ def drift(
     windows = survived_windows(latents, HORIZONS[-1], count, np.random.default_rng(seed))
     if not windows:
         return []
-    network = world_model.mdn_rnn
-    here, memory, actions = situations(world_model, latents, windows, HORIZONS[-1])
-    luck = torch.Generator(device=world_model.device).manual_seed(seed)
     found = []
-    for step in range(HORIZONS[-1]):
-        noise = draw_noise((len(here),), network.config.mixtures, network.choices, network.latent_size, luck)
-        imagined, memory = world_model.imagine(here, actions[:, step], memory, noise, temperature)
-        here = imagined.latents
+    for step, here in enumerate(_dreamt(world_model, latents, windows, HORIZONS[-1], temperature, seed)):
         if step + 1 in HORIZONS:
             real = torch.stack([latents[number].posterior.mean[first + step + 1] for number, first in windows])
             frames = np.concatenate(
@@ -85,6 +82,43 @@ def drift(
                 )
             )
     return found
+
+
+@torch.no_grad()
+def place_errors(
+    world_model: WorldModel, latents: Sequence[LatentEpisode], steps: int, seed: int, count: int = 200
+) -> dict[str, float]:
+    """How far Mario is from where he should be after `steps` steps of the likeliest path under the real actions.
+
+    Mean absolute errors in pixels, by landmark, of `count` dreams against what V, which was taught landmarks, sees in
+    the real frames. Empty where no episode is long enough.
+    """
+    windows = survived_windows(latents, steps, count, np.random.default_rng(seed))
+    if not windows:
+        return {}
+    *_, there = _dreamt(world_model, latents, windows, steps, 0.0, seed)
+    real = torch.stack([latents[number].posterior.mean[first + steps] for number, first in windows])
+    wrong = _TILE * (there.cpu() - real).abs().mean(dim=0)
+    return {name: float(wrong[LANDMARKS.index(name)]) for name in _PLACE}
+
+
+def _dreamt(
+    world_model: WorldModel,
+    latents: Sequence[LatentEpisode],
+    windows: Sequence[Window],
+    steps: int,
+    temperature: float,
+    seed: int,
+) -> Iterator[Tensor]:
+    """Dreamt latents (N, Z) after each of some steps under the real actions, from where N windows begin."""
+    network = world_model.mdn_rnn
+    here, memory, actions = situations(world_model, latents, windows, steps)
+    luck = torch.Generator(device=world_model.device).manual_seed(seed)
+    for step in range(steps):
+        noise = draw_noise((len(here),), network.config.mixtures, network.choices, network.latent_size, luck)
+        imagined, memory = world_model.imagine(here, actions[:, step], memory, noise, temperature)
+        here = imagined.latents
+        yield here
 
 
 def _psnr(world_model: WorldModel, latents: Tensor, images: Tensor) -> float:

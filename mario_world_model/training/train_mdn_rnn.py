@@ -32,6 +32,7 @@ from mario_world_model.emulation.actions import ACTION_SETS
 from mario_world_model.emulation.landmarks import LANDMARKS
 from mario_world_model.errors import InputError
 from mario_world_model.evaluation.dream_beside_reality import filmstrip
+from mario_world_model.evaluation.drift import place_errors
 from mario_world_model.evaluation.foresight import open_loop
 from mario_world_model.models.mdn_rnn import MDNRNN
 from mario_world_model.models.share import Share
@@ -276,8 +277,12 @@ def _held_out(
 
 
 def _foresight(world_model: WorldModel, episodes: Sequence[LatentEpisode], seed: int) -> dict[str, float]:
-    """Probability of death in dreams that begin a while before a real one, on the likeliest path and sampled."""
+    """Probability of death in dreams that begin a while before a real one, on the likeliest path and sampled, and how
+    far Mario is off after as many steps, where V was taught where he is: likelihoods do not say whether M can jump."""
     found = {}
+    if world_model.vae.config.landmarks:
+        errors = place_errors(world_model, episodes, _FORESIGHT, seed)
+        found = {f"open_loop__error_{name}": error for name, error in errors.items()}
     for temperature in (0.0, 1.0):
         seen = open_loop(world_model, episodes, _FORESIGHT, temperature, seed, paths=1)
         if seen.death_late is not None:

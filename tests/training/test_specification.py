@@ -98,7 +98,9 @@ def test_every_command_runs_and_leaves_what_it_promises(folder: Path) -> None:
         assert all(episode["frames"] == 4 * episode["steps"] <= 120 for episode in scores["episodes"])
 
     assert list((folder / "logs").glob("vae/*/events.out.tfevents.*"))
-    assert list((folder / "logs").glob("mdn_rnn/*/scalars.jsonl"))
+    (log,) = (folder / "logs").glob("mdn_rnn/*/scalars.jsonl")
+    last = [row for line in log.read_text().splitlines() if "open_loop/error_y" in (row := json.loads(line))][-1]
+    assert last["open_loop/error_y"] > 0.0
     for output in ("data/mario_rollouts.pkl", "checkpoints/vae_mario.pt", "checkpoints/ppo_mario.pt"):
         assert json.loads((folder / f"{output}.json").read_text())["preset"] == "default"
     assert not list(folder.rglob("*.tmp*"))
