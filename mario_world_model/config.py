@@ -1132,7 +1132,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
     },
     # Two to three hours of two cores, by how fast these look ahead.
     "cores": {
-        TrainVAEConfig: {"max_minutes": 12.0, "learning_rate": 1.5e-3},
+        TrainVAEConfig: {"max_minutes": 12.0, "batch_size": 32, "learning_rate": 1.5e-3},
         MDNRNNConfig: {"hidden_size": 384, "head_size": 768},
         TrainMDNRNNConfig: {"max_minutes": 14.0, "batch_size": 32, "learning_rate": 1e-3},
         TrainControllerConfig: {"max_minutes": 3.0},
