@@ -405,6 +405,10 @@ class TrainMDNRNNConfig:
     landmark_weight: float = 10.0
     """How much more than others the numbers of a latent count that V was taught: where things are decides what
     happens next, and they are a fifth of a latent."""
+    beta_nll: float = 0.0
+    """β of β-NLL (Seitzer et al. 2022): how much more numbers count that M knows little of yet than the likelihood has
+    it. With 0.5 it learns in fewer updates how Mario jumps (docs/log.md), which no whole run has shown yet; 0: the
+    likelihood."""
     reward_weight: float = 10.0
     """Weight of the squared error of the reward, in units of the largest reward of a frame (15)."""
     death_weight: float = 5.0
@@ -466,6 +470,7 @@ class TrainMDNRNNConfig:
             _refuse_unless(getattr(self, name) > 0, self, name, "a number > 0")
         for name in ("reward_weight", "ending_weight", "open_loop_weight", "input_noise"):
             _refuse_unless(getattr(self, name) >= 0, self, name, "a number ≥ 0")
+        _refuse_unless(0.0 <= self.beta_nll <= 1.0, self, "beta_nll", "0 to 1")
         _refuse_unless(self.ending_epochs >= 1, self, "ending_epochs", "at least 1")
         _refuse_unless(self.warmup >= 1, self, "warmup", "at least 1 step")
         _refuse_unless(self.starts >= 1, self, "starts", "at least 1")

@@ -13,6 +13,7 @@ _HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 # no input, however absurd, makes a density that is not a number.
 _LOG_SIGMA_BOUNDS = (-10.0, 20.0)
 _FARTHEST = 1e12
+_ORDINARY = math.log(0.2)  # log deviation at which β-NLL is plain likelihood
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,16 @@ class Mixture:
     log_sigma: Tensor
     """(..., K, Z)."""
 
-    def log_prob(self, latents: Tensor, blur: Tensor | None = None, importance: Tensor | None = None) -> Tensor:
+    def log_prob(
+        self, latents: Tensor, blur: Tensor | None = None, importance: Tensor | None = None, beta: float = 0.0
+    ) -> Tensor:
         """Log density of latents (..., Z), in nats, (...).
 
         With `blur`, log variances (..., Z), that of latents known only up to Gaussian noise: the integral
         of the mixture over N(latents, exp(blur)), which widens every component by that noise. With `importance` (Z,)
-        every number's log density counts that many times: no density any more, but a loss.
+        every number's log density counts that many times, and with `beta` as many times as its deviation, in units of
+        0.2, to the power of 2β, through which no gradient flows (β-NLL, Seitzer et al. 2022): no density any more, but
+        a loss.
         """
         log_sigma = self.log_sigma
         if blur is not None:
@@ -60,6 +65,10 @@ class Mixture:
         log_normal = -0.5 * standard.square() - log_sigma - _HALF_LOG_TWO_PI
         if importance is not None:
             log_normal = log_normal * importance
+        if beta:
+            # The wider a deviation, the smaller are the gradients: what is known to a hair would be learnt on, and what
+            # is not yet known be left.
+            log_normal = log_normal * torch.exp(2.0 * beta * (log_sigma.detach().clamp(max=0.0) - _ORDINARY))
         if self.joint:
             return torch.logsumexp(self.log_pi.squeeze(-1) + log_normal.sum(-1), dim=-1)
         return torch.logsumexp(self.log_pi + log_normal, dim=-2).sum(-1)

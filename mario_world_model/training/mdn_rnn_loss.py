@@ -223,7 +223,8 @@ def _step_losses(prediction: Prediction, mixture: Mixture, targets: _Targets, co
     # nothing yet, the mean's likelihood hardly changes with what it says, and it has learnt nothing in 4,000 updates.
     logits = prediction.own_ending_logits + math.log(config.death_weight)
     return _StepLosses(
-        latent=-mixture.log_prob(targets.latents, targets.blur, targets.importance) / targets.latents.shape[-1],
+        latent=-mixture.log_prob(targets.latents, targets.blur, targets.importance, config.beta_nll)
+        / targets.latents.shape[-1],
         reward=((prediction.reward - targets.rewards) / REWARD_UNIT).square(),
         ending=functional.binary_cross_entropy_with_logits(logits, targets.endings, reduction="none").sum(-1),
     )

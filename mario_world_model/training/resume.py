@@ -45,6 +45,7 @@ _AS_BEFORE = {
     "begin_in_danger": False,
     "compile": False,
     "average": False,
+    "beta_nll": 0.0,
     "round_rate": 1.0,
     "last_share": 0.0,
     "time_factor": 1.0,

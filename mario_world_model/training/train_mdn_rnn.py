@@ -253,7 +253,7 @@ def _held_out(
 ) -> dict[str, float]:
     """Figures over all held-out windows, a training batch's worth at a time."""
     # The same luck every time and no noise, so that the figures of all runs compare.
-    config = dataclasses.replace(config, input_noise=0.0, compile=False)
+    config = dataclasses.replace(config, input_noise=0.0, beta_nll=0.0, compile=False)
     luck = torch_stream(config.seed, batch.mask.device, _HELD_OUT_STREAM)
     parts = []
     for first in range(0, len(batch.mask), config.batch_size):

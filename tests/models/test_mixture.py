@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -102,3 +104,17 @@ def test_draws_are_finite(seed: int, scale: float) -> None:
     noise = draw_noise((64,), K, 1, Z, torch.Generator().manual_seed(seed))
     ours = Mixture(torch.log_softmax(scale * torch.randn(64, K, 1), -2), torch.randn(64, K, Z), torch.randn(64, K, Z))
     assert ours.sample(noise, 1.3).isfinite().all()
+
+
+@pytest.mark.parametrize(("deviation", "times"), [(0.05, 0.25), (0.2, 1.0), (0.8, 4.0), (3.0, 5.0)])
+def test_beta_nll_weighs_by_the_deviation_and_learns_nothing_by_that(deviation: float, times: float) -> None:
+    """At β = ½ all gradients of a number are those of its likelihood times its deviation, which counts as 1 at most."""
+    found = []
+    for beta in (0.0, 0.5):
+        mean = torch.full((1, 1, 2), 0.3, requires_grad=True)
+        log_sigma = torch.full((1, 1, 2), math.log(deviation), requires_grad=True)
+        Mixture(torch.zeros(1, 1, 1), mean, log_sigma).log_prob(torch.zeros(1, 2), beta=beta).sum().backward()
+        assert mean.grad is not None
+        assert log_sigma.grad is not None
+        found.append(torch.stack([mean.grad, log_sigma.grad]))
+    torch.testing.assert_close(found[1], times * found[0])
