@@ -405,10 +405,9 @@ class TrainMDNRNNConfig:
     landmark_weight: float = 10.0
     """How much more than others the numbers of a latent count that V was taught: where things are decides what
     happens next, and they are a fifth of a latent."""
-    beta_nll: float = 0.0
+    beta_nll: float = 0.5
     """β of β-NLL (Seitzer et al. 2022): how much more numbers count that M knows little of yet than the likelihood has
-    it. With 0.5 it learns in fewer updates how Mario jumps (docs/log.md), which no whole run has shown yet; 0: the
-    likelihood."""
+    it. Else it learns last how Mario jumps (docs/log.md). 0: the likelihood, as in the paper."""
     reward_weight: float = 10.0
     """Weight of the squared error of the reward, in units of the largest reward of a frame (15)."""
     death_weight: float = 5.0
@@ -1211,6 +1210,7 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "batch_size": 100,
             "learning_rate": 1e-3,
             "average": False,
+            "beta_nll": 0.0,
             "death_weight": 1.0,
             "ending_weight": 1.0,
             "reward_weight": 1.0,

@@ -27,7 +27,7 @@ class MDNRNNLoss:
 
     total: Tensor
     latent: Tensor
-    """Negative log likelihood of the next latent, nats per latent number."""
+    """Negative log likelihood of the next latent, nats per latent number, or its β-NLL."""
     reward: Tensor
     """Squared error in units of a frame's largest reward."""
     ending: Tensor
