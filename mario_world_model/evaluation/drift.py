@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from mario_world_model.emulation.landmarks import LANDMARKS
-from mario_world_model.evaluation.foresight import Window, situations, survived_windows
+from mario_world_model.evaluation.foresight import dreamt, survived_windows
 from mario_world_model.evaluation.readout import Reader, truth_of
-from mario_world_model.models.mixture import draw_noise
 from mario_world_model.models.vae import to_images
 from mario_world_model.models.world_model import WorldModel
 from mario_world_model.rollouts.episode import Episode
@@ -59,7 +58,8 @@ def drift(
     if not windows:
         return []
     found = []
-    for step, here in enumerate(_dreamt(world_model, latents, windows, HORIZONS[-1], temperature, seed)):
+    for step, imagined in enumerate(dreamt(world_model, latents, windows, HORIZONS[-1], temperature, seed)):
+        here = imagined.latents
         if step + 1 in HORIZONS:
             real = torch.stack([latents[number].posterior.mean[first + step + 1] for number, first in windows])
             frames = np.concatenate(
@@ -96,29 +96,10 @@ def place_errors(
     windows = survived_windows(latents, steps, count, np.random.default_rng(seed))
     if not windows:
         return {}
-    *_, there = _dreamt(world_model, latents, windows, steps, 0.0, seed)
+    *_, last = dreamt(world_model, latents, windows, steps, 0.0, seed)
     real = torch.stack([latents[number].posterior.mean[first + steps] for number, first in windows])
-    wrong = _TILE * (there.cpu() - real).abs().mean(dim=0)
+    wrong = _TILE * (last.latents.cpu() - real).abs().mean(dim=0)
     return {name: float(wrong[LANDMARKS.index(name)]) for name in _PLACE}
-
-
-def _dreamt(
-    world_model: WorldModel,
-    latents: Sequence[LatentEpisode],
-    windows: Sequence[Window],
-    steps: int,
-    temperature: float,
-    seed: int,
-) -> Iterator[Tensor]:
-    """Dreamt latents (N, Z) after each of some steps under the real actions, from where N windows begin."""
-    network = world_model.mdn_rnn
-    here, memory, actions = situations(world_model, latents, windows, steps)
-    luck = torch.Generator(device=world_model.device).manual_seed(seed)
-    for step in range(steps):
-        noise = draw_noise((len(here),), network.config.mixtures, network.choices, network.latent_size, luck)
-        imagined, memory = world_model.imagine(here, actions[:, step], memory, noise, temperature)
-        here = imagined.latents
-        yield here
 
 
 def _psnr(world_model: WorldModel, latents: Tensor, images: Tensor) -> float:

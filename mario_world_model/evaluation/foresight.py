@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-from mario_world_model.models.mdn_rnn import DEATH, FLAG
+from mario_world_model.models.mdn_rnn import DEATH, FLAG, Imagined
 from mario_world_model.models.memory import Memory
 from mario_world_model.models.mixture import draw_noise
 from mario_world_model.models.world_model import Starts, WorldModel
@@ -159,22 +159,35 @@ def dreamt_ending(
     """
     if not windows:
         return np.empty((0, steps))
-    device, network = world_model.device, world_model.mdn_rnn
-    latents, memory, actions = situations(world_model, episodes, windows, steps)
-    latents, actions = latents.repeat(paths, 1), actions.repeat(paths, 1)
-    memory = memory.repeat(paths)
-    luck = torch.Generator(device=device).manual_seed(seed)
-    alive = torch.ones(len(latents), device=device)
+    alive = torch.ones(paths * len(windows), device=world_model.device)
     over = []
-    for step in range(steps):
-        noise = draw_noise((len(latents),), network.config.mixtures, network.choices, network.latent_size, luck)
-        imagined, memory = world_model.imagine(latents, actions[:, step], memory, noise, temperature)
-        latents = imagined.latents
+    for imagined in dreamt(world_model, episodes, windows, steps, temperature, seed, paths):
         alive = alive * (1.0 - torch.sigmoid(imagined.ending_logits[:, ending]))
         over.append(1.0 - alive)
     by_path = torch.stack(over, dim=1).reshape(paths, len(windows), steps)
     chances: NDArray[np.float64] = by_path.mean(dim=0).double().cpu().numpy()
     return chances
+
+
+def dreamt(
+    world_model: WorldModel,
+    episodes: Sequence[LatentEpisode],
+    windows: Sequence[Window],
+    steps: int,
+    temperature: float,
+    seed: int,
+    paths: int = 1,
+) -> Iterator[Imagined]:
+    """Each of some steps of `paths` dreams a window (paths·N rows, the windows in turn), fed the real actions."""
+    network = world_model.mdn_rnn
+    latents, memory, actions = situations(world_model, episodes, windows, steps)
+    latents, memory, actions = latents.repeat(paths, 1), memory.repeat(paths), actions.repeat(paths, 1)
+    luck = torch.Generator(device=world_model.device).manual_seed(seed)
+    for step in range(steps):
+        noise = draw_noise((len(latents),), network.config.mixtures, network.choices, network.latent_size, luck)
+        imagined, memory = world_model.imagine(latents, actions[:, step], memory, noise, temperature)
+        latents = imagined.latents
+        yield imagined
 
 
 @torch.no_grad()

@@ -52,9 +52,9 @@ class Mixture:
 
         With `blur`, log variances (..., Z), that of latents known only up to Gaussian noise: the integral
         of the mixture over N(latents, exp(blur)), which widens every component by that noise. With `importance` (Z,)
-        every number's log density counts that many times, and with `beta` as many times as its deviation, in units of
-        0.2, to the power of 2β, through which no gradient flows (β-NLL, Seitzer et al. 2022): no density any more, but
-        a loss.
+        every number's log density counts that many times, and with `beta` as many times as its deviation, of which 1
+        is the most and 0.2 the unit, to the power of 2β, through which no gradient flows (β-NLL, Seitzer et al. 2022):
+        no density any more, but a loss.
         """
         log_sigma = self.log_sigma
         if blur is not None:
