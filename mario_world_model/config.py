@@ -1134,10 +1134,11 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "round_share": 0.4,
         },
     },
-    # Two to three hours of two cores, by how fast these look ahead.
+    # An hour and a half of two cores, without AVX-512 too: there a larger M makes too few updates in it, and takes
+    # twice as long to look ahead.
     "cores": {
         TrainVAEConfig: {"max_minutes": 12.0, "batch_size": 32, "learning_rate": 1.5e-3},
-        MDNRNNConfig: {"hidden_size": 384, "head_size": 768},
+        MDNRNNConfig: {"hidden_size": 256, "head_size": 512},
         TrainMDNRNNConfig: {"max_minutes": 14.0, "batch_size": 32, "learning_rate": 1e-3},
         TrainControllerConfig: {"max_minutes": 3.0},
         EvaluateConfig: {"episodes": 10, "max_steps": 600},
@@ -1149,14 +1150,15 @@ PRESETS: dict[PresetName, dict[type, Overrides]] = {
             "generations": 10_000,
             "starts_per_candidate": 16,
             "dream_parts": 2,
-            "rounds": 5,
+            "rounds": 3,
             "lookahead": LookaheadConfig(
                 lookahead=12, lookahead_second=0, lookahead_death_cost=600.0, lookahead_again=1.0, lookahead_still=0
             ),
-            "round_episodes": 30,
-            "round_episodes_alone": 150,
+            "round_episodes": 6,
+            "round_episodes_alone": 250,
             "round_max_steps": 250,
             "round_share": 0.5,
+            "last_share": 1.0,
         },
     },
     # Twenty minutes of a large GPU and sixteen cores: times, since another one does more in them.

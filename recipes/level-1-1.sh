@@ -1,13 +1,11 @@
 #!/bin/sh
 # An agent for 1-1 from an empty folder, the way of the one that comes with the package: explore, learn to see, then rounds
-# of M, C and the agent's own episodes. Two to three hours of two cores with `cores`, or twenty minutes of a large GPU with `gpu`,
-# and for the hundred episodes that look ahead an hour and a half more, or up to four times that on cores without bfloat16.
-# docs/results.md has what came of it; on slower cores it got less far. A fourth argument is the factor of the minutes that
-# V, M and C have: an update of M takes cores without bfloat16 some three times as long as those with it. With 3 it is a
-# matter of a night there, and was not tried.
-# The agent of the package is that of seed 2, made when evolutions had 48 dreams for a candidate, and none from where a
-# controller always dies, and when M learned how steps end from the mean of its word and its ending heads'; the same
-# command now gives other weights.
+# of M, C and the agent's own episodes. An hour and a half of two cores with `cores`, or twenty minutes of a large GPU with `gpu`,
+# and for the hundred episodes that look ahead up to four and a half hours of two cores more, by what these multiply at.
+# docs/results.md has what came of it. A fourth argument is the factor of the minutes that V, M and C have, for cores that
+# are slower still or for more training on the same; neither was tried.
+# The agent of the package is that of seed 2 as the recipe was before: five rounds of a larger M that learned from the plain
+# likelihood, and how steps end from the mean of its word and its ending heads', evolutions of 48 dreams for a candidate.
 set -eu
 preset=${1:-cores}
 out=${2:-recipe}
